@@ -1,0 +1,27 @@
+/** Turns texts into vectors so that similar texts are near each other. */
+export interface Embedder {
+  /**
+   * Names the vectors: provider, model and precision. Vectors of different names are never
+   * compared, so this is stored with each.
+   */
+  readonly model: string;
+  readonly dimensions: number;
+  /**
+   * One vector per text, in the same order, each of length 1 and the caller's own to keep. The same
+   * text gives the same vector. An empty text has one too; a text longer than the model reads counts
+   * by its beginning. Fails with EMBEDDER_UNAVAILABLE, or with the Fault of `cancelled`, for all
+   * texts or none.
+   */
+  embed(texts: readonly string[], signal: AbortSignal): Promise<readonly Float32Array[]>;
+}
+
+/** The one text's vector. */
+export async function embedOne(
+  embedder: Embedder,
+  text: string,
+  signal: AbortSignal,
+): Promise<Float32Array> {
+  const [vector] = await embedder.embed([text], signal);
+  if (!vector) throw new Error(`${embedder.model} gave no vector for a text`);
+  return vector;
+}
