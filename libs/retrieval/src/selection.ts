@@ -82,11 +82,6 @@ export interface Selection {
   readonly reason: string;
 }
 
-interface Cut {
-  readonly kept: readonly number[];
-  readonly reason: string;
-}
-
 /** Chooses among scores sorted best first; throws when they are not. */
 export function select(scores: ArrayLike<number>, strategy: SelectionStrategy): Selection {
   const sorted = Array.from(scores);
@@ -98,22 +93,26 @@ export function select(scores: ArrayLike<number>, strategy: SelectionStrategy): 
   const below = sorted.findIndex((score) => score < strategy.min_score);
   const eligible = below < 0 ? sorted : sorted.slice(0, below);
   const cut = eligible.length === 0 ? nothing(sorted, strategy) : shape(eligible, strategy);
+  const reason =
+    eligible.length > 0 && below > 0 && cut.kept.length === eligible.length
+      ? `${cut.reason}; the next is below min_score ${shown(strategy.min_score)}`
+      : cut.reason;
 
   if (cut.kept.length > strategy.max_k)
     return {
       kept: cut.kept.slice(0, strategy.max_k),
-      reason: `${cut.reason}; max_k ${strategy.max_k}`,
+      reason: `${reason}; max_k ${strategy.max_k}`,
     };
   const kMin = Math.min(strategy.min_k, strategy.max_k, sorted.length);
   if (cut.kept.length < kMin)
     return {
       kept: fill(cut.kept, kMin),
-      reason: `${cut.reason}; filled to min_k ${strategy.min_k}`,
+      reason: `${reason}; filled to min_k ${strategy.min_k}`,
     };
-  return cut;
+  return { kept: cut.kept, reason };
 }
 
-function nothing(sorted: readonly number[], { min_score }: SelectionStrategy): Cut {
+function nothing(sorted: readonly number[], { min_score }: SelectionStrategy): Selection {
   const best = sorted[0];
   return {
     kept: [],
@@ -125,7 +124,7 @@ function nothing(sorted: readonly number[], { min_score }: SelectionStrategy): C
 }
 
 /** Where the strategy itself cuts among the scores that reach min_score; there is at least one. */
-function shape(scores: readonly number[], strategy: SelectionStrategy): Cut {
+function shape(scores: readonly number[], strategy: SelectionStrategy): Selection {
   switch (strategy.kind) {
     case "fixed_k":
       return first(Math.min(strategy.k, scores.length), `fixed_k: k ${strategy.k}`);
@@ -140,7 +139,7 @@ function shape(scores: readonly number[], strategy: SelectionStrategy): Cut {
   }
 }
 
-function cutAtElbow(scores: readonly number[], { drop }: Elbow): Cut {
+function cutAtElbow(scores: readonly number[], { drop }: Elbow): Selection {
   for (let i = 1; i < scores.length; i++) {
     const before = at(scores, i - 1);
     const relative = before > 0 ? (before - at(scores, i)) / before : 0;
@@ -150,7 +149,7 @@ function cutAtElbow(scores: readonly number[], { drop }: Elbow): Cut {
   return first(scores.length, `elbow: no drop above ${shown(drop)}`);
 }
 
-function cutAtBend(scores: readonly number[], { alpha }: AdaptiveK): Cut {
+function cutAtBend(scores: readonly number[], { alpha }: AdaptiveK): Selection {
   const mean = (at(scores, 0) - at(scores, scores.length - 1)) / Math.max(1, scores.length - 1);
   for (let i = 1; i < scores.length; i++) {
     const drop = at(scores, i - 1) - at(scores, i);
@@ -163,7 +162,7 @@ function cutAtBend(scores: readonly number[], { alpha }: AdaptiveK): Cut {
   return first(scores.length, `adaptive_k: no drop above ${alpha} x mean drop ${shown(mean)}`);
 }
 
-function cutByEntropy(scores: readonly number[], { ks }: Entropy): Cut {
+function cutByEntropy(scores: readonly number[], { ks }: Entropy): Selection {
   const positive = scores.map((score) => Math.max(0, score));
   const total = positive.reduce((sum, score) => sum + score, 0);
   const bits = positive.reduce((sum, score) => {
@@ -174,7 +173,7 @@ function cutByEntropy(scores: readonly number[], { ks }: Entropy): Cut {
   return first(Math.min(k, scores.length), `entropy: ${shown(bits)} bits, k ${k}`);
 }
 
-function topOfClusters(scores: readonly number[], { eps, min_size, top }: Clustering): Cut {
+function topOfClusters(scores: readonly number[], { eps, min_size, top }: Clustering): Selection {
   const groups = densityGroups(scores, eps, min_size);
   const firstGrouped = groups.findIndex((group) => group !== undefined);
   const taken = new Map<number, number>();
@@ -221,7 +220,7 @@ function densityGroups(
   });
 }
 
-function first(count: number, reason: string): Cut {
+function first(count: number, reason: string): Selection {
   return { kept: Array.from({ length: count }, (_, i) => i), reason };
 }
 
