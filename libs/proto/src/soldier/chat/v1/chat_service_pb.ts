@@ -57,7 +57,7 @@ export type SendMessageRequest = Message<"soldier.chat.v1.SendMessageRequest"> &
 
   /**
    * The customer's name on the channel; the token's subject when empty. Another one than the
-   * token's subject needs the operator role.
+   * token's subject needs the delegate role.
    *
    * @generated from field: string customer = 5;
    */

@@ -16,8 +16,9 @@ export const file_soldier_common_v1_access: GenFile = /*@__PURE__*/
   fileDesc("Ch5zb2xkaWVyL2NvbW1vbi92MS9hY2Nlc3MucHJvdG8SEXNvbGRpZXIuY29tbW9uLnYxOjQKBHJvbGUSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxj9iAMgASgJUgRyb2xlYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
- * The role that the caller's identity must carry: "chat" (hold conversations) or "operator"
- * (change behaviour, read records). Unset: any caller with a valid identity of the mesh.
+ * The role that the caller's identity must carry: "chat" (hold conversations), "delegate"
+ * (hold them for any customer) or "operator" (change behaviour, read records). Unset: any caller
+ * with a valid identity of the mesh.
  *
  * @generated from extension: string role = 50301;
  */
