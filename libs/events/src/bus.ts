@@ -1,0 +1,54 @@
+import type { Event } from "./event.ts";
+
+/** One delivery of an event to a handler. */
+export interface Delivery {
+  /** 1 for the first delivery; a repeat after a crash counts too. */
+  readonly attempt: number;
+  /** Aborts when the consumer is being closed. */
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when the event is dealt with for good. When it rejects, the event comes again. */
+export type EventHandler = (event: Event, delivery: Delivery) => Promise<void>;
+
+export interface Consumption {
+  /** Durable name, e.g. "audit": its members, in whichever process, share the events. */
+  readonly consumer: string;
+  readonly topics: readonly string[];
+  /** Handlers that may run at once in this process. Default 8. */
+  readonly concurrency?: number;
+  /** Deliveries until an event goes to the dead letters. Default 8: about two minutes of backoff. */
+  readonly attemptsMax?: number;
+}
+
+/** Why an event was given up by a consumer. */
+export interface DeadLetter {
+  readonly event: Event;
+  readonly consumer: string;
+  readonly attempts: number;
+  readonly reason: string;
+}
+
+/**
+ * Carries events from those who cause them to those who follow. The promises, for every
+ * implementation, are in event-bus.contract.ts.
+ */
+export interface EventBus {
+  /**
+   * Resolves when the event is stored, or taken by every durable consumer: it can no longer be lost.
+   * Publishing the same id again is harmless. Rejects with the Fault "unavailable" when the
+   * broker can't be reached; whether it has stored the event is then unknown.
+   */
+  publish(event: Event, signal?: AbortSignal): Promise<void>;
+  /**
+   * Takes each event on the topics at least once, in no promised order, from the time the durable
+   * consumer was first declared, also what was published while it was down. Each event goes to
+   * one member. Disposing waits for the handlers that run.
+   */
+  consume(consumption: Consumption, handle: EventHandler): Promise<AsyncDisposable>;
+  /**
+   * Sees each event on the topics in every process, from now on, at least once while connected;
+   * for caches. A handler that rejects is logged, the event is not repeated.
+   */
+  broadcast(topics: readonly string[], handle: EventHandler): Promise<AsyncDisposable>;
+}

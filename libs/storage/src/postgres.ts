@@ -1,0 +1,127 @@
+import { Fault } from "@soldier/kernel/fault";
+import { type Log, silentLog } from "@soldier/kernel/log";
+import postgres, { type Sql } from "postgres";
+import { Counter } from "prom-client";
+import { z } from "zod";
+import { migrate } from "./migrate.ts";
+
+/** The `[postgres]` table. */
+export const postgresSettings = z.strictObject({
+  /** postgres://user:password@host:port/database */
+  url: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, "must begin with postgres://")
+    .refine((url) => URL.canParse(url), "must be a URL"),
+  /** Connections that this process may hold for one schema. */
+  max_connections: z.int().min(1).max(1_000),
+  connect_timeout_ms: z.int().min(100).max(120_000),
+  /** The server ends a statement that takes longer; migrations are exempt. */
+  statement_timeout_ms: z.int().min(10).max(600_000),
+});
+
+export type PostgresSettings = z.output<typeof postgresSettings>;
+
+export interface PostgresOptions {
+  readonly settings: PostgresSettings;
+  /** The schema that the service owns: made when absent, and first in the search path. */
+  readonly schema: string;
+  /** Folders of .sql files, applied in this order; see migrate.ts. */
+  readonly migrations: readonly URL[];
+  /** Closes the pool, after its queries, when the service stops. */
+  readonly opened: AsyncDisposableStack;
+  readonly log?: Log;
+}
+
+const statements = new Counter({
+  name: "soldier_sql_statements_total",
+  help: "SQL statements sent, with begin and commit, by schema",
+  labelNames: ["schema"],
+});
+
+/**
+ * A pool on the service's own schema, migrated. Throws the Fault "unavailable", with a sentence for
+ * the operator, when the server doesn't answer in time or refuses us. Later losses reject the
+ * queries they hit (see storageFault) and the pool reconnects by itself.
+ */
+export async function openPostgres(options: PostgresOptions): Promise<Sql> {
+  const { settings, schema, migrations, opened, log = silentLog } = options;
+  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema))
+    throw new Fault("invalid", `"${schema}" is not a schema name: use a-z, 0-9 and _`);
+  const sql = connect(settings, schema, log);
+  try {
+    await firstContact(sql, settings);
+    await migrate({ sql, schema, folders: migrations, log });
+  } catch (error) {
+    await sql.end({ timeout: 0 });
+    throw error;
+  }
+  opened.defer(() => sql.end({ timeout: 5 }));
+  return sql;
+}
+
+/** For readiness: rejects with the Fault "unavailable" unless the server answers within 2 s. */
+export async function pingPostgres(sql: Sql): Promise<void> {
+  const query = sql`select 1`.execute();
+  const timeout = AbortSignal.timeout(2_000);
+  const late = new Promise<never>((_, reject) => {
+    timeout.addEventListener("abort", () => {
+      query.cancel();
+      reject(new Fault("unavailable", "PostgreSQL does not answer", { cause: timeout.reason }));
+    });
+  });
+  try {
+    await Promise.race([query, late]);
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault("unavailable", "PostgreSQL cannot be reached", { cause: error });
+  }
+}
+
+function connect(settings: PostgresSettings, schema: string, log: Log): Sql {
+  const sql = postgres(settings.url, {
+    max: settings.max_connections,
+    connect_timeout: settings.connect_timeout_ms / 1_000,
+    idle_timeout: 300,
+    // The default waits up to 20 s after a long outage; a probe a second is cheap.
+    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1) * (0.5 + Math.random() / 2),
+    connection: {
+      application_name: `soldier-${schema}`,
+      // "public" is where extensions put their types.
+      search_path: `${schema},public`,
+      statement_timeout: settings.statement_timeout_ms,
+      idle_in_transaction_session_timeout: 60_000,
+    },
+    onnotice: (notice) => log.debug({ schema, notice: notice["message"] }, "postgres notice"),
+  });
+  return counted(sql, schema);
+}
+
+/**
+ * Counts each statement. The driver's own `debug` hook would do it too, but it also takes a stack
+ * trace per query and makes the bound values, customers' text, enumerable on errors and so part of
+ * the log. The driver reads `prepare` exactly once for each statement that it sends.
+ */
+function counted(sql: Sql, schema: string): Sql {
+  const counter = statements.labels(schema);
+  Object.defineProperty(sql.options, "prepare", {
+    get() {
+      counter.inc();
+      return true;
+    },
+  });
+  return sql;
+}
+
+async function firstContact(sql: Sql, settings: PostgresSettings): Promise<void> {
+  try {
+    await sql`select 1`;
+  } catch (error) {
+    const { host, pathname } = new URL(settings.url);
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Fault(
+      "unavailable",
+      `PostgreSQL at ${host || "localhost"}${pathname} cannot be used (${why}); start it, or set [postgres] url`,
+      { cause: error, reason: "POSTGRES_UNAVAILABLE" },
+    );
+  }
+}
