@@ -73,7 +73,13 @@ export function service<T extends Tables>(definition: Service<T>): Service<T> {
   return definition;
 }
 
-/** Binds handlers to the service of the contract that they implement; all of its methods. */
-export function route<S extends DescService>(desc: S, implementation: ServiceImpl<S>): Route {
+/**
+ * Binds handlers to the service of the contract that they implement. A method without a handler
+ * is answered with an "unimplemented" fault.
+ */
+export function route<S extends DescService>(
+  desc: S,
+  implementation: Partial<ServiceImpl<S>>,
+): Route {
   return { service: desc, implementation };
 }
