@@ -15,6 +15,9 @@ export interface CurrentCall {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A call while it is being admitted: each interceptor adds what it has found out. */
+type Admission = { -readonly [K in keyof CurrentCall]: CurrentCall[K] };
+
 const callKey = createContextKey("soldier.call");
 const serviceKey = createContextKey("soldier.service");
 
@@ -28,6 +31,18 @@ export function currentCall(): CurrentCall {
 /** The context with a call in it. */
 export function contextWithCall(base: Context, call: CurrentCall): Context {
   return base.setValue(callKey, call);
+}
+
+/** The context of a call that has just arrived, of which nothing is known yet. */
+export function contextWithArrival(base: Context): Context {
+  const arrival: Admission = { identity: undefined, deadlineAtMs: undefined, signal: undefined };
+  return contextWithCall(base, arrival);
+}
+
+/** Adds to the call that is being admitted. Only the chassis' own interceptors do so. */
+export function admit(found: Partial<CurrentCall>): void {
+  // contextWithArrival made it; handlers, who see it read-only, have not begun.
+  Object.assign(currentCall() as Admission, found);
 }
 
 /** The service that runs in a context; undefined outside all of them. */

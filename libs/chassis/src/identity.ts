@@ -11,6 +11,7 @@ export interface Identity {
   readonly roles: readonly string[];
 }
 
+/** Where an admitted call keeps it; handlers use identityOf(). */
 export const identityKey = createContextKey<Identity | undefined>(undefined, {
   description: "identity",
 });

@@ -3,30 +3,28 @@ import { nearest } from "./nearest.ts";
 import type { Document } from "./settings.ts";
 import { valueAt } from "./settings-tree.ts";
 
-/** One problem of one setting: where, what, the kind of value that was found, and who set it. */
-export function issueText(
+/** One sentence for each setting at fault: where, what, the kind of value found, and who set it. */
+export function issueTexts(
   issue: z.core.$ZodIssue,
   table: string,
   schema: z.ZodType,
   document: Document,
-): string {
+): readonly string[] {
   const path = [table, ...issue.path];
   const name = path.join(".");
   if (issue.code === "unrecognized_keys") {
     const known = keysAt(schema, issue.path);
-    return issue.keys
-      .map((key) => {
-        const meant = nearest(key, known);
-        const source = sourceOf(document, `${name}.${key}`);
-        const hint = meant ? `; did you mean ${name}.${meant}?` : "";
-        return `${name}.${key}: there is no such setting${hint}${source}`;
-      })
-      .join("\n  ");
+    return issue.keys.map((key) => {
+      const meant = nearest(key, known);
+      const source = sourceOf(document, `${name}.${key}`);
+      const hint = meant ? `; did you mean ${name}.${meant}?` : "";
+      return `${name}.${key}: there is no such setting${hint}${source}`;
+    });
   }
   const value = valueAt(document.values, path);
-  if (value === undefined) return `${name}: is missing; it must be set`;
+  if (value === undefined) return document.complete ? [`${name}: is missing; it must be set`] : [];
   // The value itself may be a secret; its kind is not.
-  return `${name}: ${lowered(issue.message)}; found ${kindOf(value)}${sourceOf(document, name)}`;
+  return [`${name}: ${lowered(issue.message)}; found ${kindOf(value)}${sourceOf(document, name)}`];
 }
 
 function lowered(message: string): string {

@@ -5,7 +5,7 @@ import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
 import { nearest } from "./nearest.ts";
 import type { SettingsOf, Tables } from "./service.ts";
-import { issueText } from "./settings-problem.ts";
+import { issueTexts } from "./settings-problem.ts";
 import { fromEnvironment } from "./settings-environment.ts";
 import { leaves, merged, type Tree, treeOf, valueAt } from "./settings-tree.ts";
 import { unknownKey } from "./settings-known.ts";
@@ -16,6 +16,8 @@ export interface Document {
   /** "table.key" to the file or variable that set it. */
   readonly sources: ReadonlyMap<string, string>;
   readonly problems: readonly string[];
+  /** Whether every file could be read; if not, a missing key is no news. */
+  readonly complete: boolean;
 }
 
 /** Settings that cannot be used. The message names every problem, one a line. */
@@ -55,6 +57,7 @@ export function readSettings(from: SettingsSources = {}): Document {
   const environment = environmentFile(directory, env["SOLDIER_ENV"] ?? "development");
   const overlays = [...environment.files, ...files].map((file) => readToml(file));
   const problems = [base, environment, ...overlays].flatMap((layer) => layer.problems);
+  const complete = [base, ...overlays].every((layer) => layer.problems.length === 0);
 
   let document = layered(emptyDocument, base.values, base.name);
   for (const overlay of overlays) {
@@ -68,19 +71,20 @@ export function readSettings(from: SettingsSources = {}): Document {
   problems.push(...variables.problems);
   for (const { path, value, name } of variables.values)
     document = layered(document, treeOf(path, value), `environment ${name}`);
-  return { ...document, problems };
+  return { ...document, problems, complete };
 }
 
 /** A document from TOML text, with values over it: for tests and for programs that embed services. */
 export function documentOf(toml: string, overrides: Tree = {}): Document {
   const read = parsed(toml, "the document");
   const document = layered(emptyDocument, read.values, read.name);
-  return { ...layered(document, overrides, "the overrides"), problems: read.problems };
+  const complete = read.problems.length === 0;
+  return { ...layered(document, overrides, "the overrides"), problems: read.problems, complete };
 }
 
 /** The document with values over it. */
 export function overridden(document: Document, overrides: Tree, source: string): Document {
-  return { ...layered(document, overrides, source), problems: document.problems };
+  return layered(document, overrides, source);
 }
 
 /** The tables that a service reads. Throws a SettingsError with every problem there is. */
@@ -107,17 +111,22 @@ export function problemsIn(document: Document, ...tables: readonly Tables[]): re
     const read = schema.safeParse(valueAt(document.values, [table]) ?? {});
     return read.success
       ? []
-      : read.error.issues.map((issue) => issueText(issue, table, schema, document));
+      : read.error.issues.flatMap((issue) => issueTexts(issue, table, schema, document));
   });
   return [...new Set([...document.problems, ...found])];
 }
 
-const emptyDocument: Document = { values: {}, sources: new Map(), problems: [] };
+const emptyDocument: Document = {
+  values: {},
+  sources: new Map(),
+  problems: [],
+  complete: true,
+};
 
 function layered(document: Document, values: Tree, source: string): Document {
   const sources = new Map(document.sources);
   for (const [path] of leaves(values)) sources.set(path.join("."), source);
-  return { values: merged(document.values, values), sources, problems: document.problems };
+  return { ...document, values: merged(document.values, values), sources };
 }
 
 interface Layer {

@@ -1,0 +1,45 @@
+import type { Interceptor } from "@connectrpc/connect";
+import type { Request, Response } from "./around.ts";
+import { tooLarge } from "./faults.ts";
+
+/**
+ * Refuses messages that are surely over the limit, so that a call inside one process meets the
+ * same limit as one over the wire. Transports hold the exact limit.
+ */
+export function requestLimit(maxBytes: number): Interceptor {
+  return (next) => (req) => next(limited(req, maxBytes));
+}
+
+export function responseLimit(maxBytes: number): Interceptor {
+  return (next) => async (req) => limited(await next(req), maxBytes);
+}
+
+function limited<T extends Request | Response>(part: T, maxBytes: number): T {
+  if (part.stream) return { ...part, message: each(part.message, maxBytes) };
+  if (leastSizeBytes(part.message) > maxBytes) throw tooLarge();
+  return part;
+}
+
+async function* each<T>(messages: AsyncIterable<T>, maxBytes: number): AsyncIterable<T> {
+  for await (const message of messages) {
+    if (leastSizeBytes(message) > maxBytes) throw tooLarge();
+    yield message;
+  }
+}
+
+/** A lower bound of a message's size on the wire, at a fraction of the cost of writing it. */
+export function leastSizeBytes(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 0;
+  if (value instanceof Uint8Array) return value.byteLength;
+  let size = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) size += leastSizeBytes(item);
+    return size;
+  }
+  // The name of a oneof's chosen field is not on the wire, nor is what begins with a dollar sign.
+  const isOneof = !("$typeName" in value) && "case" in value && "value" in value;
+  for (const [key, field] of Object.entries(value))
+    if (!key.startsWith("$") && !(isOneof && key === "case")) size += leastSizeBytes(field);
+  return size;
+}

@@ -1,0 +1,170 @@
+import type { Interceptor } from "@connectrpc/connect";
+import {
+  type Context,
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  trace,
+} from "@opentelemetry/api";
+import { Fault } from "@soldier/kernel/fault";
+import { around, type Request } from "./around.ts";
+import type { ChassisSettings } from "./chassis-settings.ts";
+import { admit, contextWithArrival, contextWithService } from "./current.ts";
+import { deadlines } from "./deadline.ts";
+import { codeName, faultOf, wireError } from "./faults.ts";
+import { type Identity, identityKey } from "./identity.ts";
+import type { Logger } from "./log.ts";
+import { responseLimit } from "./message-size.ts";
+import { type RpcMeter, rpcMeter, serverRed } from "./metrics.ts";
+import { roles } from "./roles.ts";
+import { contextFrom, fail, tracer } from "./tracing.ts";
+import { validation } from "./validation.ts";
+
+/** Says who makes a call, from its headers; throws "unauthenticated". */
+export type Authenticate = (headers: Headers) => Identity | Promise<Identity>;
+
+export interface ServerOptions {
+  /** The service whose handlers these are. */
+  readonly service: string;
+  readonly settings: ChassisSettings["server"];
+  readonly authenticate: Authenticate;
+  readonly log: Logger;
+}
+
+/** What is done around every handler, whichever way a call comes in; the first is outermost. */
+export function serverInterceptors(options: ServerOptions): readonly Interceptor[] {
+  return [
+    traced(options.service),
+    counted(options.service),
+    logged(options.log),
+    faultsAsCodes,
+    deadlines(options.settings.max_deadline_ms),
+    identified(options.authenticate),
+    roles,
+    responseLimit(options.settings.max_message_bytes),
+    validation,
+  ];
+}
+
+/** The same for the services that anyone may ask: health and reflection. They may watch for ever. */
+export function openServerInterceptors(
+  options: Pick<ServerOptions, "service">,
+): readonly Interceptor[] {
+  return [traced(options.service), faultsAsCodes];
+}
+
+/** Begins the call's span and its context: nothing of the caller's own is seen by the handler. */
+function traced(service: string): Interceptor {
+  const root = contextWithService(ROOT_CONTEXT, service);
+  return around((req) => {
+    const parent = contextFrom(contextWithArrival(root), req.header.get("traceparent"));
+    const span = tracer.startSpan(rpcName(req), spanOptions(req), parent);
+    const here = trace.setSpan(parent, span);
+    return spanAround(span, here);
+  });
+}
+
+function spanAround(span: Span, here: Context) {
+  return {
+    run: <T>(part: () => T): T => context.with(here, part),
+    ended: () => span.end(),
+    failed(error: unknown) {
+      fail(span, faultOf(error));
+      span.end();
+      return error;
+    },
+  };
+}
+
+function counted(service: string): Interceptor {
+  const meters = new Map<string, RpcMeter>();
+  const meterOf = (rpc: string): RpcMeter => {
+    const known = meters.get(rpc);
+    if (known) return known;
+    const made = rpcMeter(serverRed, service, rpc);
+    meters.set(rpc, made);
+    return made;
+  };
+  return around((req) => {
+    const meter = meterOf(rpcName(req));
+    const startedMs = performance.now();
+    meter.started();
+    return {
+      ended: () => meter.ended("OK", performance.now() - startedMs),
+      failed(error) {
+        meter.ended(codeName(wireError(error).code), performance.now() - startedMs);
+        return error;
+      },
+    };
+  });
+}
+
+/** One line for each call: at debug when it went well, at warn or error when not. No payloads. */
+function logged(log: Logger): Interceptor {
+  return around((req) => {
+    const startedMs = performance.now();
+    const facts = (code: string) => ({
+      rpc: rpcName(req),
+      code,
+      elapsed_ms: Math.round((performance.now() - startedMs) * 100) / 100,
+    });
+    return {
+      ended() {
+        if (log.isLevelEnabled("debug")) log.debug(facts("OK"), "answered");
+      },
+      failed(error) {
+        const failure = wireError(error);
+        const { kind, reason } = faultOf(failure);
+        const why = { ...facts(codeName(failure.code)), reason };
+        const { cause } = failure;
+        if (kind === "internal" && !(cause instanceof Fault && cause.cause === undefined))
+          log.error({ ...why, error: cause }, "failed");
+        else if (cause instanceof Fault && cause.cause !== undefined)
+          log.warn({ ...why, error: cause.cause }, "refused");
+        else if (kind === "cancelled") log.debug(why, "cancelled");
+        else log.warn(why, "refused");
+        return error;
+      },
+    };
+  });
+}
+
+/** A Fault leaves as the code of its kind; anything else as "internal", without its message. */
+const faultsAsCodes: Interceptor = around(() => ({ failed: wireError }));
+
+function identified(authenticate: Authenticate): Interceptor {
+  return (next) => async (req) => {
+    const found = authenticate(req.header);
+    const identity = found instanceof Promise ? await found : found;
+    admit({ identity });
+    req.contextValues.set(identityKey, identity);
+    const span = trace.getActiveSpan();
+    if (span?.isRecording()) span.setAttribute("soldier.tenant", identity.tenantId);
+    return next(req);
+  };
+}
+
+/** soldier.session.v1.SessionService/BeginTurn */
+export function rpcName(req: Request): string {
+  return names.get(req.method) ?? named(req.method);
+}
+
+const names = new Map<Request["method"], string>();
+
+function named(method: Request["method"]): string {
+  const name = `${method.parent.typeName}/${method.name}`;
+  names.set(method, name);
+  return name;
+}
+
+function spanOptions(req: Request) {
+  return {
+    kind: SpanKind.SERVER,
+    attributes: {
+      "rpc.system": "grpc",
+      "rpc.service": req.service.typeName,
+      "rpc.method": req.method.name,
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import type { DescMessage, Message } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import { createValidator } from "@bufbuild/protovalidate";
+import type { Interceptor } from "@connectrpc/connect";
+import { Fault } from "@soldier/kernel/fault";
+
+const validator = createValidator();
+
+/** Holds the contract's rules for requests; every bad field is named at once. */
+export const validation: Interceptor = (next) => (req) => {
+  if (req.stream) return next({ ...req, message: eachValid(req.method.input, req.message) });
+  requireValid(req.method.input, req.message);
+  return next(req);
+};
+
+async function* eachValid<T extends Message>(
+  schema: DescMessage,
+  messages: AsyncIterable<T>,
+): AsyncIterable<T> {
+  for await (const message of messages) {
+    requireValid(schema, message);
+    yield message;
+  }
+}
+
+/** Throws the Fault "invalid" with each field that breaks a rule of the contract. */
+export function requireValid(schema: DescMessage, message: Message): void {
+  const result = validator.validate(schema, message);
+  if (result.kind === "valid") return;
+  if (result.kind === "error") throw result.error; // a rule in the contract is broken, not the message
+  const fields = result.violations.map((violation) => ({
+    field: pathToString(violation.field),
+    description: violation.message || violation.ruleId,
+  }));
+  const told = fields.map(({ field, description }) =>
+    field ? `${field}: ${description}` : description,
+  );
+  throw new Fault("invalid", told.join("; "), { reason: "VALIDATION_FAILED", fields });
+}
