@@ -1,3 +1,5 @@
+import { Fault } from "@soldier/kernel/fault";
+
 /** Turns texts into vectors so that similar texts are near each other. */
 export interface Embedder {
   /**
@@ -24,4 +26,8 @@ export async function embedOne(
   const [vector] = await embedder.embed([text], signal);
   if (!vector) throw new Error(`${embedder.model} gave no vector for a text`);
   return vector;
+}
+
+export function embedderUnavailable(message: string, cause?: unknown): Fault {
+  return new Fault("unavailable", message, { reason: "EMBEDDER_UNAVAILABLE", cause });
 }
