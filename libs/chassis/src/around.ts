@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type {
   Interceptor,
   StreamRequest,
@@ -10,6 +11,14 @@ import { Fault } from "@soldier/kernel/fault";
 export type Request = UnaryRequest | StreamRequest;
 export type Response = UnaryResponse | StreamResponse;
 export type Next = (req: Request) => Promise<Response>;
+
+export function isUnary(method: DescMethod): method is UnaryRequest["method"] {
+  return method.methodKind === "unary";
+}
+
+export function isStreaming(method: DescMethod): method is StreamRequest["method"] {
+  return method.methodKind !== "unary";
+}
 
 /** What to do around one call; exactly one of `ended` and `failed` is called, once. */
 export interface Around {

@@ -16,7 +16,9 @@ import { codeName, faultOf, wireError } from "./faults.ts";
 import { type Identity, identityKey } from "./identity.ts";
 import type { Logger } from "./log.ts";
 import { responseLimit } from "./message-size.ts";
-import { type RpcMeter, rpcMeter, serverRed } from "./metrics.ts";
+import { counted } from "./counted.ts";
+import { serverRed } from "./metrics.ts";
+import { rpcName } from "./rpc-name.ts";
 import { roles } from "./roles.ts";
 import { contextFrom, fail, tracer } from "./tracing.ts";
 import { validation } from "./validation.ts";
@@ -36,7 +38,7 @@ export interface ServerOptions {
 export function serverInterceptors(options: ServerOptions): readonly Interceptor[] {
   return [
     traced(options.service),
-    counted(options.service),
+    counted(serverRed, options.service),
     logged(options.log),
     faultsAsCodes,
     deadlines(options.settings.max_deadline_ms),
@@ -75,29 +77,6 @@ function spanAround(span: Span, here: Context) {
       return error;
     },
   };
-}
-
-function counted(service: string): Interceptor {
-  const meters = new Map<string, RpcMeter>();
-  const meterOf = (rpc: string): RpcMeter => {
-    const known = meters.get(rpc);
-    if (known) return known;
-    const made = rpcMeter(serverRed, service, rpc);
-    meters.set(rpc, made);
-    return made;
-  };
-  return around((req) => {
-    const meter = meterOf(rpcName(req));
-    const startedMs = performance.now();
-    meter.started();
-    return {
-      ended: () => meter.ended("OK", performance.now() - startedMs),
-      failed(error) {
-        meter.ended(codeName(wireError(error).code), performance.now() - startedMs);
-        return error;
-      },
-    };
-  });
 }
 
 /** One line for each call: at debug when it went well, at warn or error when not. No payloads. */
@@ -143,19 +122,6 @@ function identified(authenticate: Authenticate): Interceptor {
     if (span?.isRecording()) span.setAttribute("soldier.tenant", identity.tenantId);
     return next(req);
   };
-}
-
-/** soldier.session.v1.SessionService/BeginTurn */
-export function rpcName(req: Request): string {
-  return names.get(req.method) ?? named(req.method);
-}
-
-const names = new Map<Request["method"], string>();
-
-function named(method: Request["method"]): string {
-  const name = `${method.parent.typeName}/${method.name}`;
-  names.set(method, name);
-  return name;
 }
 
 function spanOptions(req: Request) {
