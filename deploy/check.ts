@@ -35,8 +35,12 @@ for (const { name, run } of checks) {
 process.exitCode = failed === 0 ? 0 : 1;
 
 function command(program: string, ...args: string[]): string | undefined {
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd: root, encoding: "utf8" });
-  return status === 0 ? undefined : `${stdout ?? ""}${stderr ?? ""}` || `${program} did not start`;
+  const { error, status, stdout, stderr } = spawnSync(program, args, {
+    cwd: root,
+    encoding: "utf8",
+  });
+  if (error) return `${program} did not start: ${error.message}`;
+  return status === 0 ? undefined : stdout + stderr;
 }
 
 /** Old clients must keep working: against the main branch, or on it against the commit before. */
