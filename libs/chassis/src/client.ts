@@ -13,8 +13,9 @@ import {
   makeAnyClient,
   type Transport,
 } from "@connectrpc/connect";
+import { context } from "@opentelemetry/api";
 import { Fault } from "@soldier/kernel/fault";
-import { left, type Next, type Request, type Response } from "./around.ts";
+import { left, type Next, type Request, type Response, watched } from "./around.ts";
 import { currentCall } from "./current.ts";
 import { deadlineKey } from "./deadline.ts";
 import { layered } from "./dispatch.ts";
@@ -62,8 +63,12 @@ async function unary(
 }
 
 function streaming(send: Next, method: DescMethodStreaming, settings: ClientSettings) {
-  const open = (input: AsyncIterable<Message>, options?: CallOptions) =>
-    messages(send, method, settings, input, options);
+  const open = (input: AsyncIterable<Message>, options?: CallOptions) => {
+    // Reading may happen elsewhere; the call belongs to whoever made it.
+    const here = context.active();
+    const answers = messages(send, method, settings, input, options);
+    return watched(answers, { run: (part) => context.with(here, part) });
+  };
   switch (method.methodKind) {
     case "server_streaming":
       return (input: Message, options?: CallOptions) => open(only(input), options);

@@ -17,9 +17,9 @@ const claims = z.object({
 /** Internal tokens: what a call carries to say for whom it is made. */
 export interface Tokens {
   /** The authorization header for calls in this identity's name. */
-  authorizationFor(identity: Identity): string | Promise<string>;
+  readonly authorizationFor: (identity: Identity) => string | Promise<string>;
   /** Who the header speaks for. Throws "unauthenticated" with a reason that says what is wrong. */
-  identityFrom(headers: Headers): Identity | Promise<Identity>;
+  readonly identityFrom: (headers: Headers) => Identity | Promise<Identity>;
 }
 
 interface Known<T> {
