@@ -34,9 +34,10 @@ export async function runAlone(service: Service, options: RunOptions): Promise<R
   const call = host.callFor(service.name, (peer) => peers.transportTo(peer));
   const door = await host.start(service, call);
   const listener = opened.use(draining(host, await listen(host, service, door)));
+  const own = owned(door);
   peers.isHere(
-    door,
-    service.edge ? ownHandlers(host, service, door) : addressOf(host, listener.port),
+    own,
+    service.edge ? ownHandlers(host, service, own) : addressOf(host, listener.port),
   );
   host.health.started();
 
@@ -67,7 +68,7 @@ export async function runTogether(
       host.callFor(service.name, () => transport),
     );
     doors.push([service, door]);
-    const own = host.handlersOf(service.name, door, host.tokens.identityFrom);
+    const own = host.handlersOf(service.name, owned(door), host.tokens.identityFrom);
     for (const [method, handle] of own) handlers.set(method, handle);
   }
   // Nothing is let in before everything is there.
@@ -110,6 +111,11 @@ function listen(host: Host, service: Service, door: Door): Promise<Listener> {
     settings: server,
     at,
   });
+}
+
+/** The door without what it only hands on: for the mesh, which calls the owner itself. */
+function owned(door: Door): Door {
+  return { ...door, routes: door.routes.filter((route) => !route.forwarded) };
 }
 
 /** When disposed of: says that we leave, waits until balancers know, then drains. */

@@ -19,6 +19,11 @@ export type SettingsOf<T extends Tables> = { readonly [K in keyof T]: z.output<T
 export interface Route {
   readonly service: DescService;
   readonly implementation: object;
+  /**
+   * Set when the handlers hand each call on to the service that owns it: calls of the mesh itself
+   * go to the owner.
+   */
+  readonly forwarded?: true;
 }
 
 /** Answers the plain HTTP requests of the edge that are no RPC: REST routes, the console. */
