@@ -35,6 +35,13 @@ describe("rank", () => {
   });
 });
 
+describe("rank with a filter", () => {
+  it("ranks those that are accepted", () => {
+    const found = rank(of(0.9, 0.8, 0.7, 0.6), 2, (index) => index % 2 === 1);
+    expect(found.map(({ index }) => index)).toEqual([1, 3]);
+  });
+});
+
 describe("the best by owner", () => {
   it("is each owner's highest, and -Infinity for one without any", () => {
     const owners = Uint32Array.from([0, 1, 0, 1]);

@@ -30,8 +30,9 @@ export function rankHybrid(
   parts: ScoreParts,
   limit: number,
   weights: HybridWeights = hybridWeights,
+  accept?: (index: number) => boolean,
 ): HybridRanked[] {
-  return rank(hybridScores(parts, weights), limit).map(({ index, score }) => ({
+  return rank(hybridScores(parts, weights), limit, accept).map(({ index, score }) => ({
     index,
     score,
     parts: { vector: parts.vector[index] ?? 0, bm25: parts.bm25[index] ?? 0 },
@@ -64,15 +65,22 @@ export function bestByOwner(
   return best;
 }
 
-/** The best candidates, at most `limit`, best first; of equal scores the one given earlier. */
-export function rank(scores: Float32Array, limit: number): Ranked[] {
+/**
+ * The best candidates of those accepted (default all), at most `limit`, best first; of equal scores
+ * the one given earlier.
+ */
+export function rank(
+  scores: Float32Array,
+  limit: number,
+  accept: (index: number) => boolean = () => true,
+): Ranked[] {
   // Insertion into a short sorted list: nearly all candidates fail the first comparison, so this
   // beats sorting all of them as long as the limit is small.
   const best: Ranked[] = [];
   let worst = -Infinity;
   for (let index = 0; index < scores.length; index++) {
     const score = scores[index] ?? 0;
-    if (best.length >= limit && !(score > worst)) continue;
+    if ((best.length >= limit && !(score > worst)) || !accept(index)) continue;
     let at = best.length;
     while (at > 0 && score > (best[at - 1]?.score ?? Infinity)) at--;
     best.splice(at, 0, { index, score });
