@@ -25,7 +25,7 @@ function isSetting(variable: string): boolean {
   return true;
 }
 
-const notSettings = new Set(["SOLDIER_ENV", "SOLDIER_SERVICE"]);
+const notSettings = new Set(["SOLDIER_ENV"]);
 const unknownSettings = (variables: readonly string[]) =>
   variables.filter(
     (name) => name.startsWith("SOLDIER_") && !notSettings.has(name) && !isSetting(name),
