@@ -17,6 +17,12 @@ describe("the model's settings", () => {
   it("are keyless when nothing is set", () => {
     expect(openModel(read({}))).toBeUndefined();
   });
+  it("open anthropic by themselves once there is a key", () => {
+    expect(openModel(read({ api_key: "k", model: "claude-haiku-5-5" }))?.id).toBe(
+      "anthropic:claude-haiku-5-5",
+    );
+    expect(openModel(read({ api_key: "k", provider: "none" }))).toBeUndefined();
+  });
   it("open the provider that they name, where they say", async () => {
     await using server = await anthropicServer([{ pieces: ["Hi"] }]);
     const model = openModel(

@@ -13,8 +13,8 @@ const durationMs = z.int().min(1).max(600_000);
 
 /** The [model] table. */
 export const modelSettings = z.strictObject({
-  /** Who writes and judges. "none" is keyless: templates and scores only. */
-  provider: z.enum(["none", "anthropic", "scripted"]).default("none"),
+  /** Who writes and judges. "none" is keyless: templates and scores only; "auto" is anthropic with a key and none without. */
+  provider: z.enum(["auto", "none", "anthropic", "scripted"]).default("auto"),
   /** The provider's name for the model. */
   model: z.string().min(1).default("claude-sonnet-5-5"),
   /** Secret; empty when there is none. */
@@ -60,6 +60,10 @@ export function openModel(settings: ModelSettings): LanguageModel | undefined {
   switch (settings.provider) {
     case "none":
       return undefined;
+    case "auto":
+      return settings.api_key.trim() === ""
+        ? undefined
+        : openModel({ ...settings, provider: "anthropic" });
     case "anthropic":
       if (settings.api_key.trim() === "") throw keyMissing();
       return anthropicModel({

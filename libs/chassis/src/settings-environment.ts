@@ -8,6 +8,11 @@ const prefix = "SOLDIER_";
 /** Variables with our prefix that are no settings. */
 const others: ReadonlySet<string> = new Set(["SOLDIER_ENV", "SOLDIER_URL", "SOLDIER_TOKEN"]);
 
+/** Names that other programs use too, for the settings that they stand for unless ours is given. */
+const usual: ReadonlyMap<string, string> = new Map([
+  ["ANTHROPIC_API_KEY", "SOLDIER_MODEL__API_KEY"],
+]);
+
 export interface Variable {
   readonly path: readonly string[];
   readonly value: unknown;
@@ -24,13 +29,25 @@ export function fromEnvironment(
 ): { readonly values: readonly Variable[]; readonly problems: readonly string[] } {
   const values: Variable[] = [];
   const problems: string[] = [];
-  for (const [name, text] of Object.entries(env)) {
+  for (const [given, text] of Object.entries(env)) {
+    const name = usualFor(given, env, known) ?? given;
     if (text === undefined || !isSetting(name)) continue;
     const read = variable(name, text, known);
     if (typeof read === "string") problems.push(read);
     else values.push(read);
   }
   return { values, problems };
+}
+
+function usualFor(
+  name: string,
+  env: Readonly<Record<string, string | undefined>>,
+  known: Tree,
+): string | undefined {
+  const ours = usual.get(name);
+  if (ours === undefined || env[ours] !== undefined || env[`${ours}_FILE`] !== undefined)
+    return undefined;
+  return isKnown(known, ours.slice(prefix.length).toLowerCase().split("__")) ? ours : undefined;
 }
 
 function isSetting(name: string): boolean {
