@@ -1,0 +1,244 @@
+import { describe, expect, it } from "vitest";
+import { desk, found, settled } from "./testing.ts";
+
+const step = (id: string, to: readonly string[] = [], more: object = {}) => ({
+  id,
+  transitions: to.map((target) => ({ to_step_id: target, condition: "onward" })),
+  ...more,
+});
+
+const relation = (kind: string, from: string, ...to: string[]) => ({
+  kind: `RELATION_KIND_${kind}`,
+  from: { rule_id: from },
+  to: to.map((rule) => ({ rule_id: rule })),
+});
+
+describe("a draft", () => {
+  it("with nothing wrong has no problems, and references are ids", () => {
+    const { draft, problems } = settled(desk());
+    expect(problems).toEqual([]);
+    expect(draft.rules[0]?.templateIds).toEqual([draft.templates[0]?.id]);
+    expect(draft.relations[0]?.from?.target.value).toBe(draft.rules[0]?.id);
+    expect(draft.agent?.settings?.fallbackTemplateId).toBe(draft.templates[2]?.id);
+  });
+
+  it("tells everything that is wrong at once, with its place", () => {
+    const json = desk();
+    json.rules = [
+      { name: "a", condition: "c", action: "x", template_ids: ["helo"], guard: "sesion.turn >" },
+      { name: "b", condition: "c", action: "x", scope: "SCOPE_STEP", scenario_id: "retrun" },
+      { name: "b", condition: "c", action: "x", always_on: true, checks: [{ must_match: "(" }] },
+    ];
+    json.rule_groups = [];
+    json.relations = [];
+    json.templates = [
+      { name: "hello", text: "Hello {", mode: "TEMPLATE_MODE_FALLBACK" },
+      { name: "sorry", text: "{variables.fone} {profile.mail}", conditions: "reply == ''" },
+    ];
+    expect(found(json)).toEqual([
+      "rules/a.template_ids[0] REFERENCE_UNKNOWN",
+      "rules/b.scenario_id REFERENCE_UNKNOWN",
+      "rules/b.name DUPLICATE_NAME",
+      "rules/a.guard EXPRESSION_INVALID",
+      "rules/b.step_id SCOPE_INVALID",
+      "rules/b.always_on ALWAYS_ON_INVALID",
+      "rules/b.checks[0].must_match PATTERN_INVALID",
+      "templates/hello.text TEMPLATE_SYNTAX",
+      "templates/sorry.text NAME_UNKNOWN",
+      "templates/sorry.text NAME_UNKNOWN",
+      "templates/sorry.conditions NAME_UNKNOWN",
+    ]);
+    expect(settled(json).problems.map(({ description }) => description)).toEqual(
+      expect.arrayContaining([
+        'no template is called "helo"; did you mean "hello"?',
+        'no scenario is called "retrun"; did you mean "return"?',
+        'no variable is called "fone"; did you mean "phone"?',
+        'no field definition is called "mail"; did you mean "email"?',
+      ]),
+    );
+  });
+
+  it("warns of what can never act, and may be published all the same", () => {
+    const json = desk();
+    json.rules.push({ name: "mute" });
+    json.templates.push({ name: "lonely", text: "Nobody says this." });
+    expect(found(json)).toEqual([]);
+    expect(found(json, "warnings")).toEqual([
+      "rules/mute.condition NEVER_MATCHES",
+      "rules/mute.action NO_EFFECT",
+      "templates/lonely NEVER_USED",
+    ]);
+  });
+
+  it("is refused names that look like ids", () => {
+    const json = desk();
+    json.field_definitions = [];
+    json.tools = [];
+    const name = "0198f0de-7b1c-7000-8000-000000000000";
+    expect(found({ rules: [{ name, condition: "c", action: "a" }] })).toEqual([
+      `rules/${name}.name NAME_INVALID`,
+    ]);
+  });
+
+  it("accepts a bare name only when something gives it", () => {
+    const json = desk();
+    json.templates.push({ name: "x", text: "{status} {order_id} {phone} {statsu}" });
+    expect(found(json)).toEqual(["templates/x.text NAME_UNKNOWN"]);
+    json.tools.push({ name: "open", builtin: { name: "hand_off" } });
+    expect(found(json)).toEqual([]);
+    expect(found(json, "warnings")).toContain("templates/x.text NAME_UNKNOWN");
+  });
+});
+
+describe("a scenario", () => {
+  const scenario = (steps: object[], more: object = {}) => ({
+    scenarios: [{ name: "s", entry_condition: "c", steps: steps as never[], ...more }],
+  });
+
+  it("needs its entry step, its targets and a way to every step", () => {
+    const steps = [step("a", ["b", "x"]), step("b", [], { terminal: true }), step("lost", ["b"])];
+    expect(found(scenario(steps))).toEqual([
+      "scenarios/s.steps[0].transitions[1].to_step_id STEP_UNKNOWN",
+      "scenarios/s.steps[2] STEP_UNREACHABLE",
+    ]);
+    expect(found(scenario(steps.slice(0, 2), { entry_step_id: "z" }))).toEqual([
+      "scenarios/s.steps[0].transitions[1].to_step_id STEP_UNKNOWN",
+      "scenarios/s.entry_step_id STEP_UNKNOWN",
+    ]);
+  });
+
+  it("may have steps that are reachable from anywhere, with what comes after them", () => {
+    const steps = [
+      step("a", ["end"]),
+      step("help", ["more"], { reachable_from_anywhere: true }),
+      step("more", ["end"]),
+      step("end", [], { terminal: true }),
+    ];
+    expect(found(scenario(steps))).toEqual([]);
+  });
+
+  it("needs an end, and is doubted when a step has none", () => {
+    expect(found(scenario([step("a", ["b"]), step("b", ["a"])]))).toEqual([
+      "scenarios/s.steps NO_TERMINAL",
+    ]);
+    const trap = [step("a", ["b", "c"]), step("b", ["b"]), step("c", [], { terminal: true })];
+    expect(found(scenario(trap))).toEqual([]);
+    expect(found(scenario(trap), "warnings")).toEqual(["scenarios/s.steps[1] NO_WAY_OUT"]);
+  });
+
+  it("has each step and each transition once", () => {
+    const twice = {
+      id: "a",
+      transitions: [
+        { id: "t", to_step_id: "b", condition: "x" },
+        { id: "t", to_step_id: "b", condition: "y" },
+      ],
+    };
+    expect(found(scenario([twice, step("b", [], { terminal: true }), step("b", [])]))).toEqual([
+      "scenarios/s.steps[0].transitions[1].id DUPLICATE_TRANSITION",
+      "scenarios/s.steps[2].id DUPLICATE_STEP",
+    ]);
+  });
+
+  it("requires only fields that are defined or collected", () => {
+    const steps = [
+      step("a", ["b"], { collects: ["size"] }),
+      step("b", [], { terminal: true, required_fields: [{ field: "size" }, { field: "sise" }] }),
+    ];
+    expect(found(scenario(steps))).toEqual([
+      "scenarios/s.steps[1].required_fields[1].field NAME_UNKNOWN",
+    ]);
+  });
+});
+
+describe("relations", () => {
+  const rules = ["a", "b", "c", "d"].map((name) => ({ name, condition: name, action: name }));
+  const cycle = (relations: object[], groups: object[] = []) =>
+    settled({ rules, rule_groups: groups as never[], relations: relations as never[] }).problems;
+
+  it("refuse a circle of overrides, naming it", () => {
+    const [problem, ...others] = cycle([
+      relation("OVERRIDES", "a", "b"),
+      relation("OVERRIDES", "b", "c"),
+      relation("OVERRIDES", "c", "a"),
+    ]);
+    expect(others).toEqual([]);
+    expect(problem?.reason).toBe("CYCLE");
+    expect(problem?.description).toContain("overrides go in a circle: a → b → c → a");
+    expect(problem?.field).toBe("relations/overrides:a:b");
+  });
+
+  it("refuse a circle of dependencies, all and any alike", () => {
+    const [problem] = cycle([
+      relation("DEPENDS_ALL", "a", "b"),
+      relation("DEPENDS_ANY", "b", "c", "a"),
+    ]);
+    expect(problem?.description).toContain("dependencies go in a circle: a → b → a");
+  });
+
+  it("refuse a circle through a group", () => {
+    const group = { name: "g", rule_ids: ["b", "c"] };
+    const toGroup = { ...relation("OVERRIDES", "a"), to: [{ group_id: "g" }] };
+    const fromGroup = { ...relation("OVERRIDES", "a", "d"), from: { group_id: "g" } };
+    expect(cycle([toGroup, fromGroup, relation("OVERRIDES", "d", "a")], [group])).toHaveLength(1);
+    expect(cycle([toGroup, fromGroup], [group])).toEqual([]);
+  });
+
+  it("may go in a circle when they bring in, and across kinds", () => {
+    expect(
+      cycle([
+        relation("ENTAILS", "a", "b"),
+        relation("ENTAILS", "b", "a"),
+        relation("OVERRIDES", "b", "a"),
+        relation("DEPENDS_ALL", "a", "b"),
+      ]),
+    ).toEqual([]);
+  });
+
+  it("are told apart from a rule that overrides itself", () => {
+    const [problem] = cycle([relation("OVERRIDES", "a", "a")]);
+    expect(problem?.description).toContain("a → a");
+  });
+});
+
+describe("a tool", () => {
+  const tool = (more: object) => ({ tools: [{ name: "t", ...more } as never] });
+
+  it("needs schemas that compile, arguments that exist and an address", () => {
+    expect(
+      found(
+        tool({
+          input_schema: { type: "object", properties: { order: { type: "strnig" } } },
+          arguments: { oder: { pattern: "(?=x)" } },
+          http: { method: "GET", url: "ftp://x/{odrer}", headers: { "bad name": "${Key}" } },
+        }),
+      ),
+    ).toEqual([
+      "tools/t.input_schema SCHEMA_INVALID",
+      'tools/t.arguments["oder"] ARGUMENT_UNKNOWN',
+      'tools/t.arguments["oder"].pattern PATTERN_INVALID',
+      "tools/t.http.url ARGUMENT_UNKNOWN",
+      "tools/t.http.url ADDRESS_INVALID",
+      'tools/t.http.headers["bad name"] HEADER_INVALID',
+      'tools/t.http.headers["bad name"] SETTING_INVALID',
+    ]);
+  });
+
+  it("may be reached in every way that there is", () => {
+    const ways = [
+      { http: { method: "POST", url: "https://example.test/a?b={c}" } },
+      { rpc: { address: "orders:50051", method: "shop.v1.Orders/GetOrder" } },
+      { rpc: { address: "https://orders.test", method: "Orders/Get", connect: true } },
+      { mcp: { url: "https://mcp.test", tool: "x" } },
+      { builtin: { name: "set_field" } },
+    ];
+    expect(ways.flatMap((way) => found(tool(way)))).toEqual([]);
+    expect(found(tool({ builtin: { name: "handoff" } }))).toEqual([
+      "tools/t.builtin.name BUILTIN_UNKNOWN",
+    ]);
+    expect(found(tool({ rpc: { address: "orders", method: "Get" } }))).toEqual([
+      "tools/t.rpc.method METHOD_INVALID",
+      "tools/t.rpc.address ADDRESS_INVALID",
+    ]);
+  });
+});
