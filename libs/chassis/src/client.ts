@@ -152,7 +152,8 @@ function signalOf(signals: readonly (AbortSignal | undefined)[]): AbortSignal {
 /** The innermost part: what is left of the call's time goes along with it. */
 function carriedBy(transport: Transport): Next {
   return (req: Request): Promise<Response> => {
-    const leftMs = (req.contextValues.get(deadlineKey) ?? Infinity) - performance.now();
+    // The wire knows only whole milliseconds.
+    const leftMs = Math.ceil((req.contextValues.get(deadlineKey) ?? Infinity) - performance.now());
     if (leftMs <= 0) throw new Fault("deadline", "the call took longer than it may");
     return req.stream
       ? transport.stream(req.method, req.signal, leftMs, req.header, req.message as AnyInput)

@@ -55,7 +55,7 @@ function handlerOf(spec: MethodImplSpec): Next {
       return { ...common, stream: false, message } as Response; // the kind of the method says so
     }
     if (!req.stream) throw new TypeError(`${req.method.name} is a stream`);
-    const answers = await answersOf(spec, req.message, ctx);
+    const answers = await begun(await answersOf(spec, req.message, ctx));
     return { ...common, stream: true, message: normalized(output, answers) } as Response; // the same
   };
 }
@@ -79,6 +79,26 @@ async function answersOf(
     case "bidi_streaming":
       return spec.impl(requests, ctx);
   }
+}
+
+/** The same answers, the first of them ready: until then a handler may set headers. */
+async function begun(answers: Answers): Promise<Answers> {
+  const iterator = answers[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  let taken = false;
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        if (taken) return iterator.next();
+        taken = true;
+        return first;
+      },
+      async return() {
+        await iterator.return?.();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
 }
 
 async function* once<T>(make: () => Promise<T>): AsyncIterable<T> {

@@ -1,19 +1,16 @@
 import * as http from "node:http";
 import * as http2 from "node:http2";
 import type { Socket } from "node:net";
-import type { DescService } from "@bufbuild/protobuf";
+import { createConnectRouter } from "@connectrpc/connect";
 import {
-  type ConnectRouter,
-  type HandlerContext,
-  createContextValues,
-  type MethodImpl,
-} from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { isStreaming, isUnary, type Response } from "./around.ts";
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
 import type { ChassisSettings } from "./chassis-settings.ts";
-import { timeoutKey } from "./deadline.ts";
-import { type Dispatch, type Handle, servicesOf } from "./dispatch.ts";
+import type { Dispatch } from "./dispatch.ts";
+import { addRoutes } from "./edge-routes.ts";
 import { type ListenAt, type Listener, portTaken } from "./listener.ts";
+import type { Logger } from "./log.ts";
 import type { HttpHandler } from "./service.ts";
 
 export interface EdgeOptions {
@@ -22,6 +19,7 @@ export interface EdgeOptions {
   readonly http: HttpHandler;
   readonly settings: ChassisSettings["server"];
   readonly at: ListenAt;
+  readonly log: Logger;
 }
 
 /**
@@ -33,16 +31,9 @@ export async function listenEdge({
   http: plain,
   settings,
   at,
+  log,
 }: EdgeOptions): Promise<Listener> {
-  const answer = connectNodeAdapter({
-    routes: (router) => addRoutes(router, handlers),
-    // The compatibility API of HTTP/2 gives the same requests and responses as HTTP/1.1 does.
-    fallback: plain as Parameters<typeof connectNodeAdapter>[0]["fallback"] & {},
-    readMaxBytes: settings.max_message_bytes,
-    writeMaxBytes: settings.max_message_bytes,
-    // Compression costs more than it saves on a local network; to the outside the ingress does it.
-    acceptCompression: [],
-  });
+  const answer = answering(handlers, plain, settings, log);
   const second = http2.createServer(
     // Node cuts the whole connection when clients cancel a thousand calls in a burst, which many
     // users behind one proxy may well do.
@@ -72,6 +63,44 @@ export async function listenEdge({
       clearTimeout(force);
     },
   };
+}
+
+/** Connect's handlers by path; what is no RPC goes to the plain handler. */
+function answering(
+  handlers: Dispatch,
+  plain: HttpHandler,
+  settings: ChassisSettings["server"],
+  log: Logger,
+): HttpHandler {
+  const router = createConnectRouter({
+    readMaxBytes: settings.max_message_bytes,
+    writeMaxBytes: settings.max_message_bytes,
+    // Compression costs more than it saves on a local network; to the outside the ingress does it.
+    acceptCompression: [],
+  });
+  addRoutes(router, handlers);
+  const paths = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  return (req, res) => {
+    const handler = paths.get((req.url ?? "").replace(/\?.*$/, ""));
+    if (!handler) return plain(req, res);
+    res.once("finish", () => hangUp(req));
+    const request = universalRequestFromNodeRequest(req, res, undefined, undefined);
+    handler(request)
+      .then((response) => universalResponseToNodeResponse(response, res))
+      // The handler's failures have gone to the client: what is left is a client that went away.
+      .catch((error: unknown) => log.debug({ error }, "an answer could not be delivered"));
+    return undefined;
+  };
+}
+
+/** Tells a client that is still sending that nobody listens: else its stream would stay open. */
+function hangUp(req: http.IncomingMessage): void {
+  if (!req.complete && "stream" in req && isHttp2Stream(req.stream))
+    req.stream.close(http2.constants.NGHTTP2_NO_ERROR);
+}
+
+function isHttp2Stream(value: unknown): value is http2.ServerHttp2Stream {
+  return typeof value === "object" && value !== null && "rstCode" in value;
 }
 
 /** Hands each connection to the server of its version, by the first bytes that it sends. */
@@ -111,84 +140,4 @@ function listening(server: http.Server, at: ListenAt): Promise<number> {
       resolve(typeof address === "object" && address ? address.port : at.port);
     });
   });
-}
-
-function addRoutes(router: ConnectRouter, handlers: Dispatch): void {
-  for (const service of servicesOf(handlers))
-    router.service(service, implementationOf(service, handlers));
-}
-
-function implementationOf(service: DescService, handlers: Dispatch) {
-  const implementation: Record<string, MethodImpl<(typeof service)["methods"][number]>> = {};
-  for (const method of service.methods) {
-    const handle = handlers.get(method);
-    if (handle) implementation[method.localName] = adapted(method, handle);
-  }
-  return implementation;
-}
-
-/** A handler as Connect's router wants it; our own interceptors are in it already. */
-function adapted(method: DescService["methods"][number], handle: Handle): never {
-  // The router calls each with what the method's kind says; the kinds are told apart below.
-  return implementationFor(method, handle) as never;
-}
-
-function implementationFor(method: DescService["methods"][number], handle: Handle) {
-  if (isUnary(method))
-    return async (message: never, ctx: HandlerContext) => {
-      const res = await handle({ ...requestOf(ctx), stream: false, method, message });
-      return await lastOf(res, ctx);
-    };
-  if (!isStreaming(method)) throw new TypeError(`${method.name} is of no known kind`);
-  const open = async (message: AsyncIterable<never>, ctx: HandlerContext) =>
-    handle({ ...requestOf(ctx), stream: true, method, message });
-  switch (method.methodKind) {
-    case "client_streaming":
-      return async (messages: AsyncIterable<never>, ctx: HandlerContext) =>
-        lastOf(await open(messages, ctx), ctx);
-    case "server_streaming":
-      return (message: never, ctx: HandlerContext) => allOf(open(only(message), ctx), ctx);
-    case "bidi_streaming":
-      return (messages: AsyncIterable<never>, ctx: HandlerContext) =>
-        allOf(open(messages, ctx), ctx);
-  }
-}
-
-async function lastOf(res: Response, ctx: HandlerContext): Promise<unknown> {
-  let last: unknown;
-  if (res.stream) for await (const message of res.message) last = message;
-  else last = res.message;
-  copied(res.header, ctx.responseHeader);
-  copied(res.trailer, ctx.responseTrailer);
-  return last;
-}
-
-async function* allOf(handled: Promise<Response>, ctx: HandlerContext) {
-  const res = await handled;
-  if (!res.stream) throw new TypeError("a streaming handler answered once");
-  for await (const message of res.message) {
-    copied(res.header, ctx.responseHeader); // a handler may set headers until its first message
-    yield message;
-  }
-  copied(res.header, ctx.responseHeader);
-  copied(res.trailer, ctx.responseTrailer);
-}
-
-async function* only<T>(message: T): AsyncIterable<T> {
-  yield message;
-}
-
-function copied(from: Headers, to: Headers): void {
-  for (const [key, value] of from) if (!to.has(key)) to.append(key, value);
-}
-
-function requestOf(ctx: HandlerContext) {
-  return {
-    service: ctx.service,
-    requestMethod: ctx.requestMethod,
-    url: ctx.url,
-    signal: ctx.signal,
-    header: ctx.requestHeader,
-    contextValues: createContextValues().set(timeoutKey, ctx.timeoutMs()),
-  };
 }

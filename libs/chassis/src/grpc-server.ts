@@ -142,17 +142,11 @@ async function pump(call: ServerDuplexStream<Message, Message>, handled: Promise
   try {
     const res = await handled;
     if (!res.stream) throw new TypeError("a streaming handler answered once");
-    let begun = false;
-    const begin = () => {
-      if (!begun) sendHeader(call, res.header);
-      begun = true;
-    };
+    sendHeader(call, res.header);
     for await (const message of res.message) {
-      begin(); // not before: a handler may set headers until its first message
       if (!call.write(message)) await drained(call);
       if (call.cancelled) return;
     }
-    begin();
     call.end(metadataOf(res.trailer));
   } catch (error) {
     call.emit("error", statusOf(error));

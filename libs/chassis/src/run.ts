@@ -56,10 +56,7 @@ export async function runTogether(
   await using opened = new AsyncDisposableStack();
   const host = openHost("together", services, options, opened);
   const admin = opened.use(await openAdmin(host, "together"));
-  const handlers = new Map<
-    Parameters<Dispatch["get"]>[0],
-    NonNullable<ReturnType<Dispatch["get"]>>
-  >();
+  const handlers = new Map<DescMethod, Handle>();
   const transport = inProcess(() => handlers);
   const doors: [Service, Door][] = [];
   for (const service of services) {
@@ -101,15 +98,13 @@ function listen(host: Host, service: Service, door: Door): Promise<Listener> {
     throw new Fault("internal", `${service.name} is at the edge but cannot tell who calls`);
   const handlers = host.handlersOf(service.name, door, door.authenticate);
   const open = host.openHandlers(service.name, servicesOf(handlers));
+  const log = host.log.child({ service: service.name });
   return listenEdge({
     handlers: new Map([...handlers, ...open]),
-    http: observedHttp(
-      service.name,
-      host.log.child({ service: service.name }),
-      door.http ?? nothingHere,
-    ),
+    http: observedHttp(service.name, log, door.http ?? nothingHere),
     settings: server,
     at,
+    log,
   });
 }
 
