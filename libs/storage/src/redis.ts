@@ -10,6 +10,8 @@ export const redisSettings = z.strictObject({
     .string()
     .regex(/^rediss?:\/\//, "must begin with redis:// or rediss://")
     .refine((url) => URL.canParse(url), "must be a URL"),
+  /** Before every key, for deployments that share a server. */
+  key_prefix: z.string().max(64),
   connect_timeout_ms: z.int().min(100).max(120_000),
   /** A command without an answer for so long fails; Redis is a cache, waiting for it helps no one. */
   command_timeout_ms: z.int().min(10).max(60_000),
@@ -33,6 +35,7 @@ export interface OpenRedisOptions {
 export async function openRedis(options: OpenRedisOptions): Promise<Redis> {
   const { settings, opened, log = silentLog, scripts } = options;
   const redis = new Redis(settings.url, {
+    keyPrefix: settings.key_prefix,
     connectTimeout: settings.connect_timeout_ms,
     commandTimeout: settings.command_timeout_ms,
     maxRetriesPerRequest: 1,
