@@ -1,0 +1,103 @@
+import { type FieldDefinition, FieldType } from "@soldier/proto/config/v1/tool";
+import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
+import { type Json, type JsonRecord, jsonOf } from "./json.ts";
+import { pattern } from "./patterns.ts";
+import { schemaProblem } from "./tool-schema.ts";
+
+/** A value for a field, found in what the customer wrote. */
+export interface FoundField {
+  readonly name: string;
+  readonly text: string;
+  readonly value: Json;
+  readonly confidence: number;
+  /** "pattern", "answer" (to our question), or a model's identity. */
+  readonly extractor: string;
+}
+
+/** What a message says of fields by their own patterns, without a model. */
+export function fieldsIn(text: string, definitions: Iterable<FieldDefinition>): FoundField[] {
+  const found: FoundField[] = [];
+  for (const definition of definitions) {
+    if (!definition.extractionPattern) continue;
+    const part = pattern(definition.extractionPattern)?.capture(text)?.trim();
+    if (!part) continue;
+    const value = fieldValue(part, definition);
+    if (value === undefined) continue;
+    found.push({ name: definition.name, text: part, value, confidence: 0.9, extractor: "pattern" });
+  }
+  return found;
+}
+
+/** A whole message as the answer to a question for a field; undefined when it can't be one. */
+export function answerFor(definition: FieldDefinition, text: string): FoundField | undefined {
+  const answer = text.trim().replace(/[.!]+$/, "");
+  // A field with a pattern says itself what its values look like.
+  if (definition.extractionPattern || answer === "" || answer.length > answerLengthMax)
+    return undefined;
+  if (answer.endsWith("?")) return undefined;
+  const value = fieldValue(answer, definition);
+  if (value === undefined) return undefined;
+  const { name } = definition;
+  return { name, text: answer, value, confidence: 0.85, extractor: "answer" };
+}
+
+const answerLengthMax = 200;
+
+/** The text as a value of the field's type that keeps to its rules; undefined when it is none. */
+export function fieldValue(text: string, definition: FieldDefinition): Json | undefined {
+  const value = typed(text, definition.type);
+  if (value === undefined) return undefined;
+  const { validation } = definition;
+  return validation && schemaProblem(validation, value) !== undefined ? undefined : value;
+}
+
+function typed(text: string, type: FieldType): Json | undefined {
+  switch (type) {
+    case FieldType.NUMBER: {
+      const number = Number(text.replaceAll(/[\s,](?=\d{3}\b)/g, "").replace(/^[$€£]/, ""));
+      return Number.isFinite(number) ? number : undefined;
+    }
+    case FieldType.BOOLEAN:
+      if (/^(?:yes|yep|yeah|true|sure|ok(?:ay)?|correct)\b/i.test(text)) return true;
+      return /^(?:no|nope|false|not)\b/i.test(text) ? false : undefined;
+    case FieldType.EMAIL:
+      return /[^\s@,;<>]+@[^\s@,;<>]+\.[a-z]{2,}/i.exec(text)?.[0].toLowerCase();
+    case FieldType.PHONE: {
+      const digits = /\+?[\d\s().-]{7,20}\d/.exec(text)?.[0].replaceAll(/[\s().-]/g, "");
+      return digits && digits.length >= 8 ? digits : undefined;
+    }
+    case FieldType.DATE:
+      return /\b\d{4}-\d{2}-\d{2}\b/.exec(text)?.[0];
+    case FieldType.STRING:
+    case FieldType.JSON:
+    case FieldType.UNSPECIFIED:
+    default:
+      return text;
+  }
+}
+
+/** The profile as names and values, without what has expired. */
+export function profileValues(profile: CustomerProfile | undefined, now: Date): JsonRecord {
+  const values: JsonRecord = {};
+  for (const [name, field] of Object.entries(profile?.fields ?? {})) {
+    if (field.expiresAt && Number(field.expiresAt.seconds) * 1_000 <= now.getTime()) continue;
+    const value = jsonOf(field.value);
+    if (value !== undefined) values[name] = value;
+  }
+  return values;
+}
+
+/** Fields that must not be shown to a model: their consent has not been given. */
+export function withheldFields(
+  definitions: ReadonlyMap<string, FieldDefinition>,
+  profile: CustomerProfile | undefined,
+): ReadonlySet<string> {
+  const granted = new Set(
+    (profile?.consents ?? []).filter((consent) => consent.granted).map(({ purpose }) => purpose),
+  );
+  return new Set(
+    [...definitions.values()]
+      .filter(({ consentPurpose }) => consentPurpose !== "" && !granted.has(consentPurpose))
+      .map(({ name }) => name),
+  );
+}

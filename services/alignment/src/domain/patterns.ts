@@ -1,0 +1,41 @@
+import { RE2JS } from "re2js";
+
+/**
+ * A regular expression of an operator, in RE2 syntax: it takes linear time on any text, so that no
+ * message of a customer can stall a turn.
+ */
+export interface Pattern {
+  test(text: string): boolean;
+  /** The first group of the first match, or the whole match when the pattern has no group. */
+  capture(text: string): string | undefined;
+}
+
+const compiled = new Map<string, Pattern | undefined>();
+const compiledMax = 2_000;
+
+/** The pattern, or undefined when it is not in RE2 syntax. */
+export function pattern(source: string): Pattern | undefined {
+  if (compiled.has(source)) return compiled.get(source);
+  // Patterns come from bundles: a full cache is a sign of many versions, and starting anew is cheap.
+  if (compiled.size >= compiledMax) compiled.clear();
+  const made = compile(source);
+  compiled.set(source, made);
+  return made;
+}
+
+function compile(source: string): Pattern | undefined {
+  let re2: RE2JS;
+  try {
+    re2 = RE2JS.compile(source);
+  } catch {
+    return undefined; // Publishing refuses such patterns; callers say what they could not check.
+  }
+  return {
+    test: (text) => re2.test(text),
+    capture(text) {
+      const match = re2.matcher(text);
+      if (!match.find()) return undefined;
+      return (match.groupCount() > 0 ? match.group(1) : match.group(0)) ?? undefined;
+    },
+  };
+}
