@@ -1,0 +1,35 @@
+import { Fault } from "@soldier/kernel/fault";
+
+const defaultSize = 50;
+
+/** 0 asks for the default. */
+export function pageSize(asked: number): number {
+  return asked === 0 ? defaultSize : asked;
+}
+
+/** The page, when one row more than its size was read, and the key where the next one begins. */
+export function page<T>(
+  rows: readonly T[],
+  size: number,
+  keyOf: (row: T) => string,
+): { rows: readonly T[]; nextPageToken: string } {
+  const kept = rows.slice(0, size);
+  const last = kept.at(-1);
+  const more = rows.length > size && last !== undefined;
+  return { rows: kept, nextPageToken: more ? tokenOf(keyOf(last)) : "" };
+}
+
+/** The key in a token; undefined for the first page. Throws the Fault "invalid" for a foreign token. */
+export function keyIn(token: string, shape: RegExp): string | undefined {
+  if (token === "") return undefined;
+  const key = Buffer.from(token, "base64url").toString("utf8");
+  if (shape.test(key) && tokenOf(key) === token) return key;
+  throw new Fault("invalid", "the page token is not one that this call has given", {
+    reason: "PAGE_TOKEN_INVALID",
+    fields: [{ field: "page_token", description: "leave it out to begin at the first page" }],
+  });
+}
+
+function tokenOf(key: string): string {
+  return Buffer.from(key, "utf8").toString("base64url");
+}

@@ -1,0 +1,101 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { addToOutbox } from "@soldier/events/outbox";
+import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
+import postgres, { type ISql, type Sql } from "postgres";
+import { type SessionRow, sessionFrom, turnBytes, turnFrom } from "./rows.ts";
+import type { Commit, Committed } from "./session-store.ts";
+
+/** One statement, unless the turn closes the session or cannot be committed. */
+export async function commitTurn(sql: Sql, tenantId: string, commit: Commit): Promise<Committed> {
+  try {
+    const version =
+      commit.status === SessionStatus.CLOSED
+        ? await sql.begin((tx) => writeAndClose(tx, tenantId, commit))
+        : await write(sql, tenantId, commit);
+    if (version !== undefined) return { kind: "committed", version, turn: commit.turn };
+  } catch (error) {
+    if (error instanceof postgres.PostgresError && error.constraint_name === turnsId)
+      return { kind: "turn-id-reused" };
+    throw error;
+  }
+  return await refusal(sql, tenantId, commit);
+}
+
+const turnsId = "turns_id";
+
+/**
+ * The session's new version; undefined, and nothing written, when the turn may not be committed.
+ * What an event says of the session is appended to its payload by the database: in protobuf, two
+ * encodings one after the other are the encoding of their merge.
+ */
+async function write(sql: ISql, tenantId: string, commit: Commit): Promise<bigint | undefined> {
+  const { lease, expectedVersion, state, status, turn, event, now } = commit;
+  const [row] = await sql<{ version: string }[]>`
+    with moved as (
+      update sessions set
+        version = version + 1, turn_count = turn_count + 1,
+        state = ${toBinary(SessionStateSchema, state)}, status = ${status},
+        last_activity_at = ${now}, updated_at = ${now},
+        lease_turn_id = null, lease_expires_at = null
+      where tenant_id = ${tenantId} and id = ${lease.sessionId} and deleted_at is null
+        and lease_turn_id = ${lease.turnId} and lease_token = ${lease.token.toString()}
+        and version = ${expectedVersion.toString()} and turn_count + 1 = ${turn.number}
+      returning version, event_head
+    ), kept as (
+      insert into turns (tenant_id, session_id, number, id, version, committed_at, turn)
+      select ${tenantId}, ${lease.sessionId}, ${turn.number}, ${lease.turnId}, version, ${now},
+        ${turnBytes(turn)}
+      from moved
+    ), told as (
+      insert into outbox (id, tenant_id, topic, payload, traceparent, occurred_at)
+      select ${event.id}, ${tenantId}, ${event.topic}, ${event.payload}::bytea || event_head,
+        ${event.traceparent ?? null}, ${event.occurredAt}
+      from moved
+    )
+    select version from moved`;
+  return row && BigInt(row.version);
+}
+
+async function writeAndClose(
+  tx: ISql,
+  tenantId: string,
+  commit: Commit,
+): Promise<bigint | undefined> {
+  const version = await write(tx, tenantId, commit);
+  if (version === undefined) return undefined;
+  const [row] = await tx<SessionRow[]>`
+    select * from sessions where tenant_id = ${tenantId} and id = ${commit.lease.sessionId}`;
+  if (row) await addToOutbox(tx, commit.closing(sessionFrom(row)));
+  return version;
+}
+
+interface RefusalRow {
+  readonly version: string;
+  readonly turn_count: number;
+  readonly holds: boolean;
+  readonly kept_in: string | null;
+  readonly kept_version: string | null;
+  readonly kept: Uint8Array | null;
+}
+
+/** Why a turn was not committed; that it had been already is the best of reasons. */
+async function refusal(sql: Sql, tenantId: string, commit: Commit): Promise<Committed> {
+  const { lease, expectedVersion } = commit;
+  const [row] = await sql<RefusalRow[]>`
+    select s.version, s.turn_count,
+      coalesce(s.lease_turn_id = ${lease.turnId} and s.lease_token = ${lease.token.toString()}, false)
+        as holds,
+      t.session_id as kept_in, t.version as kept_version, t.turn as kept
+    from sessions s
+    left join turns t on t.tenant_id = ${tenantId} and t.id = ${lease.turnId}
+    where s.tenant_id = ${tenantId} and s.id = ${lease.sessionId} and s.deleted_at is null`;
+  if (!row) return { kind: "absent" };
+  if (row.kept && row.kept_version) {
+    if (row.kept_in !== lease.sessionId) return { kind: "turn-id-reused" };
+    return { kind: "committed", version: BigInt(row.kept_version), turn: turnFrom(row.kept) };
+  }
+  if (!row.holds) return { kind: "lease-lost" };
+  const version = BigInt(row.version);
+  if (version !== expectedVersion) return { kind: "version-conflict", version };
+  return { kind: "wrong-number", expected: row.turn_count + 1 };
+}

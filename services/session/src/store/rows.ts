@@ -1,0 +1,84 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type Session,
+  SessionSchema,
+  SessionStateSchema,
+  type Turn,
+  TurnSchema,
+} from "@soldier/proto/session/v1/session";
+import type { GivenLease, Stored } from "./session-store.ts";
+
+/** A row of sessions. The driver gives bigint as text. */
+export interface SessionRow {
+  readonly tenant_id: string;
+  readonly id: string;
+  readonly agent_id: string;
+  readonly customer_id: string;
+  readonly channel: number;
+  readonly status: number;
+  readonly version: string;
+  readonly turn_count: number;
+  readonly state: Uint8Array;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly migration_plan_id: string | null;
+  readonly opened_by: string;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly last_activity_at: Date | null;
+  readonly deleted_at: Date | null;
+}
+
+export function storedFrom(row: SessionRow & { readonly leased: boolean }): Stored {
+  return { session: sessionFrom(row), leased: row.leased };
+}
+
+export function sessionFrom(row: SessionRow): Session {
+  return create(SessionSchema, {
+    id: row.id,
+    meta: {
+      tenantId: row.tenant_id,
+      agentId: row.agent_id,
+      createdAt: timestampFromDate(row.created_at),
+      updatedAt: timestampFromDate(row.updated_at),
+      ...(row.deleted_at && { deletedAt: timestampFromDate(row.deleted_at) }),
+      etag: row.version,
+    },
+    agentId: row.agent_id,
+    customerId: row.customer_id,
+    // Written from these enums: columns hold their numbers.
+    channel: row.channel as Session["channel"],
+    status: row.status as Session["status"],
+    version: BigInt(row.version),
+    turnCount: row.turn_count,
+    state: fromBinary(SessionStateSchema, row.state),
+    ...(row.last_activity_at && { lastActivityAt: timestampFromDate(row.last_activity_at) }),
+    metadata: { ...row.metadata },
+    migrationPlanId: row.migration_plan_id ?? "",
+    openedBy: row.opened_by,
+  });
+}
+
+export function turnFrom(bytes: Uint8Array): Turn {
+  return fromBinary(TurnSchema, bytes);
+}
+
+export function turnBytes(turn: Turn): Uint8Array {
+  return toBinary(TurnSchema, turn);
+}
+
+export interface LeaseRow {
+  readonly lease_token: string;
+  readonly lease_expires_at: Date;
+  readonly remaining_ms: number;
+}
+
+export function leaseFrom(row: LeaseRow, sessionId: string, turnId: string): GivenLease {
+  return {
+    sessionId,
+    turnId,
+    token: BigInt(row.lease_token),
+    expiresAt: row.lease_expires_at,
+    remainingMs: row.remaining_ms,
+  };
+}

@@ -1,0 +1,43 @@
+import { describeOn, testPostgres } from "@soldier/storage/testing";
+import fc from "fast-check";
+import { afterAll, beforeAll, it } from "vitest";
+import type { StoreUnderTest } from "./testing/bench.ts";
+import { act } from "./testing/acts.ts";
+import { Crowd } from "./testing/crowd.ts";
+import { migrations, someone } from "./testing/fixtures.ts";
+import { postgresUnderTest } from "./testing/postgres-under-test.ts";
+import { Run } from "./testing/run.ts";
+
+describeOn("sessions", testPostgres(migrations), (backend) => {
+  let under: StoreUnderTest;
+  beforeAll(async () => {
+    under = await postgresUnderTest(await backend.open());
+  });
+  afterAll(() => under[Symbol.asyncDispose]());
+
+  it("do what the model does, however workers begin, crash, retry and commit", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(act, { minLength: 5, maxLength: 40 }), async (acts) => {
+        const run = new Run(under, someone());
+        for (const one of acts) await run.do(one);
+        await run.settle();
+      }),
+      { numRuns: 120 },
+    );
+  }, 60_000);
+
+  it("number turns without gap or repeat, once per key, with workers at the same time", async () => {
+    const script = fc.array(act, { minLength: 3, maxLength: 10 });
+    const scripts = fc.array(script, { minLength: 2, maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(scripts, async (workers) => {
+        const viewer = someone();
+        const crowd = new Crowd(under, viewer);
+        await crowd.open();
+        await Promise.all(workers.map((acts) => crowd.work(acts)));
+        await crowd.settle();
+      }),
+      { numRuns: 40 },
+    );
+  }, 60_000);
+});

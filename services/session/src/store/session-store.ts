@@ -1,0 +1,159 @@
+import type { Channel } from "@soldier/proto/common/v1/resource";
+import type { Session, SessionState, SessionStatus, Turn } from "@soldier/proto/session/v1/session";
+import type { Event } from "@soldier/events/event";
+
+/** Who asks. A session of another tenant, or that this caller may not see, is absent. */
+export interface Viewer {
+  readonly tenantId: string;
+  readonly subject: string;
+  /** Sees what others have opened, too. */
+  readonly seesAll: boolean;
+}
+
+export type StoredStatus =
+  | typeof SessionStatus.ACTIVE
+  | typeof SessionStatus.INTERRUPTED
+  | typeof SessionStatus.CLOSED;
+
+/** A session as stored: its status is ACTIVE, INTERRUPTED or CLOSED. */
+export interface Stored {
+  readonly session: Session;
+  /** Whether a turn holds a lease that has not run out. */
+  readonly leased: boolean;
+}
+
+export interface Opening {
+  readonly kind: "new";
+  readonly agentId: string;
+  readonly customerId: string;
+  readonly channel: Channel;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface Beginning {
+  readonly target: Opening | { readonly kind: "existing"; readonly sessionId: string };
+  readonly turnId: string;
+  /** The client's key with the hash of what was asked; undefined: no key. */
+  readonly key?: { readonly text: string; readonly requestHash: Uint8Array };
+  readonly leaseMs: number;
+  /** Takes the lease from a running turn. */
+  readonly supersede: boolean;
+  readonly historyMax: number;
+  readonly now: Date;
+}
+
+/** The right to write. Only its token counts at the commit, not its end: an end lets others take it. */
+export interface HeldLease {
+  readonly sessionId: string;
+  readonly turnId: string;
+  readonly token: bigint;
+}
+
+export interface GivenLease extends HeldLease {
+  readonly expiresAt: Date;
+  readonly remainingMs: number;
+}
+
+export type Begun =
+  | {
+      readonly kind: "begun";
+      readonly stored: Stored;
+      readonly lease: GivenLease;
+      /** The latest turns, oldest first. */
+      readonly history: readonly Turn[];
+    }
+  | { readonly kind: "answered"; readonly stored: Stored; readonly turn: Turn }
+  | {
+      readonly kind: "in-progress" | "busy";
+      readonly stored: Stored;
+      readonly remainingMs: number;
+    }
+  | { readonly kind: "absent" | "closed" | "key-reused" | "turn-id-reused" };
+
+export interface Commit {
+  readonly lease: HeldLease;
+  readonly expectedVersion: bigint;
+  readonly state: SessionState;
+  readonly status: StoredStatus;
+  /** Complete: its number is the one that the turn was begun with. */
+  readonly turn: Turn;
+  /** turn.committed, whose payload lacks what is the same for all turns of the session. */
+  readonly event: Event;
+  /** What else becomes known when the turn closes the session. */
+  readonly closing: (session: Session) => readonly Event[];
+  readonly now: Date;
+}
+
+export type Committed =
+  | { readonly kind: "committed"; readonly version: bigint; readonly turn: Turn }
+  | { readonly kind: "absent" | "lease-lost" | "turn-id-reused" }
+  | { readonly kind: "version-conflict"; readonly version: bigint }
+  | { readonly kind: "wrong-number"; readonly expected: number };
+
+/** What a move makes of a session. */
+export interface Change {
+  /** The whole session after it, with the next version. */
+  readonly session: Session;
+  /** Takes the lease from a running turn, so that it cannot be committed. */
+  readonly endsTurn: boolean;
+  readonly events: readonly Event[];
+}
+
+export interface SessionFilter {
+  readonly agentId: string;
+  readonly customerId: string;
+  /** UNSPECIFIED: any. */
+  readonly status: SessionStatus;
+  /** A session without activity since then is IDLE. */
+  readonly idleBefore: Date;
+}
+
+export interface Slice {
+  readonly rowsMax: number;
+}
+
+/**
+ * Sessions and their turns. A session has one writer at a time: the turn that holds its lease.
+ * Whether a lease has run out is said by the database's clock alone.
+ */
+export interface SessionStore {
+  /**
+   * Gives the turn the lease of its session, or says why not; opens the session when asked to.
+   * The same turn again gets the same lease, for longer; the same key again means the same turn:
+   * the committed one, the running one, or, when that one was given up, another attempt at it in
+   * the same session. Of many at once for one session, one begins.
+   */
+  begin(viewer: Viewer, beginning: Beginning): Promise<Begun>;
+  /** Makes the lease last so long from now, or gives undefined when another turn has taken it. */
+  renew(tenantId: string, lease: HeldLease, leaseMs: number): Promise<GivenLease | undefined>;
+  /**
+   * Writes state, turn and events and gives the lease back, all or nothing, if the lease is still
+   * held and the version is the one expected. Repeated, it gives the turn as first stored.
+   */
+  commit(tenantId: string, commit: Commit): Promise<Committed>;
+  /** Gives the lease back if it is still held. */
+  abort(tenantId: string, lease: HeldLease): Promise<void>;
+  get(viewer: Viewer, sessionId: string): Promise<Stored | undefined>;
+  /** The latest opened first, before the given id. */
+  list(
+    viewer: Viewer,
+    filter: SessionFilter,
+    slice: Slice & { readonly before?: string | undefined },
+  ): Promise<readonly Stored[]>;
+  /** The latest first, before the given number. Undefined without such a session. */
+  turns(
+    viewer: Viewer,
+    sessionId: string,
+    slice: Slice & { readonly before?: number | undefined },
+  ): Promise<readonly Turn[] | undefined>;
+  /**
+   * Makes a move while nobody else writes the session: what the move returns is written with its
+   * events, all or nothing; undefined or a throw changes nothing. Deleted sessions are moved, too:
+   * their deleted_at is set. Resolves to the session after the move, or undefined when absent.
+   */
+  change(
+    viewer: Viewer,
+    sessionId: string,
+    move: (session: Session) => Change | undefined,
+  ): Promise<Stored | undefined>;
+}

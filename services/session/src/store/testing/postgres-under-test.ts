@@ -1,0 +1,56 @@
+import { openPostgres } from "@soldier/storage/postgres";
+import type { TestPostgres } from "@soldier/storage/testing";
+import { postgresSessionStore } from "../postgres.ts";
+import type { StoreUnderTest } from "./bench.ts";
+import type { SessionStore } from "../session-store.ts";
+import { migrations } from "./fixtures.ts";
+
+const replicasMax = 6;
+
+/**
+ * The PostgreSQL store for the suites, as several replicas of the service would use it: each call
+ * goes to the next one's connection, since the driver would send what comes at once down the same.
+ */
+export async function postgresUnderTest(
+  backend: TestPostgres & AsyncDisposable,
+): Promise<StoreUnderTest> {
+  await using opened = new AsyncDisposableStack();
+  const { sql, schema, settings } = opened.use(backend);
+  const replicas: SessionStore[] = [];
+  for (let i = 0; i < replicasMax; i++) {
+    const one = { ...settings, max_connections: 1 };
+    const connection = await openPostgres({ settings: one, schema, migrations, opened });
+    replicas.push(postgresSessionStore(connection));
+  }
+  const closing = opened.move();
+  return {
+    store: inTurns(replicas),
+    async runOut(tenantId, sessionId) {
+      await sql`
+        update sessions set lease_expires_at = clock_timestamp() - interval '1 second'
+        where tenant_id = ${tenantId} and id = ${sessionId} and lease_turn_id is not null`;
+    },
+    told: (tenantId) => sql<{ topic: string; payload: Uint8Array }[]>`
+      select topic, payload from outbox where tenant_id = ${tenantId} order by seq`,
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  };
+}
+
+function inTurns(stores: readonly SessionStore[]): SessionStore {
+  let calls = 0;
+  const next = () => {
+    const store = stores[calls++ % stores.length];
+    if (!store) throw new Error("no stores");
+    return store;
+  };
+  return {
+    begin: (...args) => next().begin(...args),
+    renew: (...args) => next().renew(...args),
+    commit: (...args) => next().commit(...args),
+    abort: (...args) => next().abort(...args),
+    get: (...args) => next().get(...args),
+    list: (...args) => next().list(...args),
+    turns: (...args) => next().turns(...args),
+    change: (...args) => next().change(...args),
+  };
+}
