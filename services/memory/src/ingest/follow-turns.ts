@@ -1,0 +1,31 @@
+import type { EventBus } from "@soldier/events/bus";
+import { type Event, messageOf, topic } from "@soldier/events/event";
+import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
+import type { EpisodeStore } from "../store/episode-store.ts";
+import { ingestionLag } from "./ingestion-metrics.ts";
+import { turnEpisodes } from "./turn-episodes.ts";
+
+export interface FollowTurnsOptions {
+  readonly bus: EventBus;
+  readonly consumer: string;
+  readonly store: EpisodeStore;
+  readonly now: () => Date;
+  /** Called after episodes were stored. */
+  readonly stored: () => void;
+}
+
+const turnCommitted = topic("turn.committed", TurnCommittedSchema);
+
+/** Stores what was said in every committed turn, once for any number of deliveries. */
+export function followTurns(options: FollowTurnsOptions): Promise<AsyncDisposable> {
+  const { bus, consumer, store, now, stored } = options;
+  return bus.consume({ consumer, topics: [turnCommitted.name] }, async (event: Event) => {
+    const episodes = turnEpisodes(messageOf(turnCommitted, event));
+    const added = await store.addOnce(event, event.tenantId, episodes);
+    for (const { occurredAt } of added) {
+      const lagMs = now().getTime() - occurredAt.getTime();
+      ingestionLag.observe({ stage: "stored" }, Math.max(0, lagMs) / 1_000);
+    }
+    if (added.length > 0) stored();
+  });
+}

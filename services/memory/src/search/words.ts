@@ -1,0 +1,6 @@
+import { tokenize } from "@soldier/retrieval/tokenize";
+
+/** The words that a text is searched by. */
+export function lexicalWords(text: string): readonly string[] {
+  return tokenize(text);
+}

@@ -1,0 +1,80 @@
+import type { Event } from "@soldier/events/event";
+import type { Episode, NewEpisode, Stage } from "../domain/episode.ts";
+
+export interface AddedEpisode {
+  readonly episode: Episode;
+  /** False when the ingest key was there already: the episode is then the stored one. */
+  readonly added: boolean;
+}
+
+export interface StagedEpisode {
+  readonly episode: Episode;
+  readonly stages: readonly Stage[];
+}
+
+export interface EpisodePage {
+  /** The latest stored first. */
+  readonly episodes: readonly StagedEpisode[];
+  /** Where the next page begins; undefined on the last. */
+  readonly next: number | undefined;
+}
+
+/** One change of a group. */
+export type GroupChange =
+  | { readonly kind: "episode"; readonly revision: number; readonly episode: Episode }
+  | {
+      readonly kind: "vector";
+      readonly revision: number;
+      readonly episodeId: string;
+      readonly vector: Float32Array;
+    };
+
+/** A group and the revision up to which its changes are known; 0 for none. */
+export interface KnownGroup {
+  readonly groupId: string;
+  readonly revision: number;
+}
+
+/** What became of a group after a known revision. */
+export interface GroupNews {
+  readonly groupId: string;
+  /** Everything up to here is in the changes or was known. */
+  readonly revision: number;
+  /** Ascending by revision. */
+  readonly changes: readonly GroupChange[];
+}
+
+/** Episodes of every tenant. A tenant never sees another's. */
+export interface EpisodeStore {
+  /**
+   * Stores each episode whose ingest key is new, and enters it for embedding; all or none. Answers
+   * in the order given. Of two in one call with the same key the first is stored.
+   */
+  add(tenantId: string, episodes: readonly NewEpisode[]): Promise<readonly AddedEpisode[]>;
+  /**
+   * The same for the episodes of an event, once for any number of deliveries. Resolves with those
+   * that are new; with nothing when the event was had before.
+   */
+  addOnce(
+    event: Pick<Event, "id">,
+    tenantId: string,
+    episodes: readonly NewEpisode[],
+  ): Promise<readonly Episode[]>;
+  get(tenantId: string, id: string): Promise<StagedEpisode | undefined>;
+  /** A page of a group, beginning before the revision given; undefined for the latest. */
+  list(
+    tenantId: string,
+    groupId: string,
+    limit: number,
+    before: number | undefined,
+  ): Promise<EpisodePage>;
+  /**
+   * What changed in each group since its known revision, with the vectors of one model, in one
+   * statement. Groups without news are left out.
+   */
+  news(
+    tenantId: string,
+    model: string,
+    known: readonly KnownGroup[],
+  ): Promise<readonly GroupNews[]>;
+}
