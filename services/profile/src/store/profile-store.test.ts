@@ -1,0 +1,53 @@
+import { inboxMigrations } from "@soldier/events/inbox";
+import { outboxMigrations } from "@soldier/events/outbox";
+import { describeOn, type TestPostgres, testPostgres } from "@soldier/storage/testing";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { newId } from "@soldier/kernel/ids";
+import { Channel } from "@soldier/proto/common/v1/resource";
+import { postgresProfileStore } from "./postgres.ts";
+import { profileStoreContract } from "./profile-store.contract.ts";
+
+const own = new URL("../../migrations/", import.meta.url);
+const backends = testPostgres([own, outboxMigrations, inboxMigrations]);
+
+describeOn("the profile store", backends, (backend) => {
+  let opened: TestPostgres & AsyncDisposable;
+  beforeAll(async () => {
+    opened = await backend.open();
+  });
+  afterAll(() => opened[Symbol.asyncDispose]());
+
+  profileStoreContract(() => ({
+    store: postgresProfileStore(opened.sql),
+    async announced(tenantId) {
+      const rows = await opened.sql<{ topic: string }[]>`
+        select topic from outbox where tenant_id = ${tenantId}`;
+      return rows.map(({ topic }) => topic);
+    },
+  }));
+
+  it("reads a customer that is there in one statement", async () => {
+    const { sql } = opened;
+    const [acme, now] = [newId(), new Date()];
+    const store = postgresProfileStore(sql);
+    const { profile } = await store.getOrCreate(acme, Channel.API, "ana", now);
+    const sent = countStatements(sql.options);
+    await store.getOrCreate(acme, Channel.API, "ana", now);
+    expect(sent.count).toBe(1);
+    await store.get(acme, profile.id, now);
+    expect(sent.count).toBe(2);
+  });
+});
+
+/** The driver reads this option once for each statement that it sends. */
+function countStatements(options: { prepare: boolean }) {
+  const sent = { count: 0 };
+  Object.defineProperty(options, "prepare", {
+    configurable: true,
+    get() {
+      sent.count++;
+      return true;
+    },
+  });
+  return sent;
+}
