@@ -83,7 +83,7 @@ function answering(
   return (req, res) => {
     const handler = paths.get((req.url ?? "").replace(/\?.*$/, ""));
     if (!handler) return plain(req, res);
-    res.once("finish", () => hangUp(req));
+    hangUpAfter(req);
     const request = universalRequestFromNodeRequest(req, res, undefined, undefined);
     handler(request)
       .then((response) => universalResponseToNodeResponse(response, res))
@@ -93,11 +93,26 @@ function answering(
   };
 }
 
-/** Tells a client that is still sending that nobody listens: else its stream would stay open. */
-function hangUp(req: http.IncomingMessage): void {
-  if (!req.complete && "stream" in req && isHttp2Stream(req.stream))
-    req.stream.close(http2.constants.NGHTTP2_NO_ERROR);
+/**
+ * Once we have answered, tells a client that is still sending that nobody listens: else its stream
+ * stays open, and with it the connection when we leave. Not at once, since a client of Node's drops
+ * what it has not read yet.
+ */
+function hangUpAfter(req: http.IncomingMessage): void {
+  if (!("stream" in req) || !isHttp2Stream(req.stream)) return;
+  const { stream } = req;
+  stream.once("finish", () => {
+    if (stream.readableEnded || stream.closed) return;
+    const hangUp = () => {
+      stream.close(http2.constants.NGHTTP2_NO_ERROR);
+      stream.destroy(); // unread data would keep it
+    };
+    const timer = setTimeout(hangUp, hangUpDelayMs);
+    stream.once("close", () => clearTimeout(timer));
+  });
 }
+
+const hangUpDelayMs = 1_000;
 
 function isHttp2Stream(value: unknown): value is http2.ServerHttp2Stream {
   return typeof value === "object" && value !== null && "rstCode" in value;
