@@ -1,0 +1,113 @@
+import type { Sql } from "postgres";
+import type { Event } from "./event.ts";
+
+/** An event in the outbox, claimed by this relay. */
+export interface OutboxRow {
+  /** Its place; a 64-bit number as text. */
+  readonly seq: string;
+  /** Attempts that failed. */
+  readonly attempts: number;
+  readonly event: Event;
+}
+
+interface StoredRow {
+  readonly seq: string;
+  readonly attempts: number;
+  readonly id: string;
+  readonly tenant_id: string;
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly traceparent: string | null;
+  readonly occurred_at: Date;
+}
+
+/**
+ * Takes up to `rowsMax` rows that are due, oldest first, for `claimMs`: other relays leave them alone
+ * for so long. In one statement and not in a transaction around the publishing, which would hold a
+ * connection and keep the rows' old versions from being cleaned up for as long as consumers take.
+ */
+export async function claim(
+  sql: Sql,
+  rowsMax: number,
+  claimMs: number,
+): Promise<readonly OutboxRow[]> {
+  const rows = await sql<StoredRow[]>`
+    with due as materialized (
+      select seq from outbox
+      where published_at is null and next_attempt_at <= now()
+      order by seq limit ${rowsMax}
+      for update skip locked
+    )
+    update outbox set next_attempt_at = now() + ${claimMs}::float8 * interval '1 millisecond'
+    from due where outbox.seq = due.seq
+    returning outbox.seq, attempts, id, tenant_id, topic, payload, traceparent, occurred_at`;
+  return rows.map(toRow).toSorted((a, b) => Number(a.seq) - Number(b.seq));
+}
+
+/** Prolongs claims. */
+export async function renew(sql: Sql, seqs: readonly string[], claimMs: number): Promise<void> {
+  await sql`
+    update outbox set next_attempt_at = now() + ${claimMs}::float8 * interval '1 millisecond'
+    where seq = any(${[...seqs]}::bigint[]) and published_at is null`;
+}
+
+export async function markPublished(sql: Sql, seqs: readonly string[]): Promise<void> {
+  await sql`
+    update outbox set published_at = now(), last_error = null
+    where seq = any(${[...seqs]}::bigint[])`;
+}
+
+/** Ends the claim; the row is due again after the delay. */
+export async function postpone(
+  sql: Sql,
+  seqs: readonly string[],
+  delayMs: number,
+  reason: string,
+): Promise<void> {
+  await sql`
+    update outbox set attempts = attempts + 1, last_error = ${reason},
+      next_attempt_at = now() + ${delayMs}::float8 * interval '1 millisecond'
+    where seq = any(${[...seqs]}::bigint[]) and published_at is null`;
+}
+
+/** Gives claimed rows back to whoever comes next. */
+export async function release(sql: Sql, seqs: readonly string[]): Promise<void> {
+  await sql`
+    update outbox set next_attempt_at = now()
+    where seq = any(${[...seqs]}::bigint[]) and published_at is null`;
+}
+
+/** Removes up to `rowsMax` rows that were published longer ago than that; returns how many. */
+export async function prunePublished(sql: Sql, keepMs: number, rowsMax: number): Promise<number> {
+  const gone = await sql`
+    delete from outbox where ctid = any(array(
+      select ctid from outbox
+      where published_at < now() - ${keepMs}::float8 * interval '1 millisecond'
+      limit ${rowsMax}
+    ))`;
+  return gone.count;
+}
+
+/** How many rows wait, and for how long the oldest has, in seconds. */
+export async function readBacklog(sql: Sql): Promise<{ count: number; oldestSeconds: number }> {
+  const [row] = await sql<{ count: number; oldest: number }[]>`
+    select count(*)::int as count,
+      coalesce(extract(epoch from now() - min(occurred_at)), 0)::float8 as oldest
+    from outbox where published_at is null`;
+  return { count: row?.count ?? 0, oldestSeconds: Math.max(0, row?.oldest ?? 0) };
+}
+
+function toRow(row: StoredRow): OutboxRow {
+  return {
+    seq: row.seq,
+    attempts: row.attempts,
+    event: {
+      id: row.id,
+      topic: row.topic,
+      tenantId: row.tenant_id,
+      payload: row.payload,
+      ...(row.traceparent !== null && { traceparent: row.traceparent }),
+      occurredAt: row.occurred_at,
+    },
+  };
+}

@@ -1,0 +1,232 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Fault } from "@soldier/kernel/fault";
+import { type Log, silentLog } from "@soldier/kernel/log";
+import type { Sql } from "postgres";
+import { reasonOf } from "./backoff.ts";
+import type { EventBus } from "./bus.ts";
+import {
+  claim,
+  markPublished,
+  type OutboxRow,
+  postpone,
+  prunePublished,
+  readBacklog,
+  release,
+  renew,
+} from "./outbox-rows.ts";
+import { backlog, failed, oldestAge, published } from "./relay-metrics.ts";
+
+export interface RelayOptions {
+  readonly sql: Sql;
+  readonly bus: EventBus;
+  /** Whose outbox it is, e.g. "session": a label of the metrics. */
+  readonly name: string;
+  readonly log?: Log;
+  /** How often to look for what nobody poked for: other processes' rows, and what failed. Default 250. */
+  readonly pollMs?: number;
+  /** How long published rows stay, for a broker that has lost events. Default one hour. */
+  readonly keepPublishedMs?: number;
+  /** Rows of a relay that died wait for so long at most. Default 15 s. */
+  readonly claimMs?: number;
+  /** Patience with one publication; consumers in this process may need it. Default 30 s. */
+  readonly publishTimeoutMs?: number;
+  /** How long closing waits for what is on its way. Default 5 s. */
+  readonly closePatienceMs?: number;
+}
+
+export interface Relay extends AsyncDisposable {
+  /** Publishes what has been committed now, rather than at the next poll. */
+  poke(): void;
+}
+
+/** Rows on their way at once. */
+const inFlightMax = 256;
+const retryMaxMs = 300_000;
+/** For a broker or a database that is away: it isn't the row's fault, so the delay doesn't grow. */
+const awayDelayMs = 1_000;
+const housekeepingMs = 10_000;
+const pruneMax = 5_000;
+
+/**
+ * Publishes the rows of an outbox, each at least once, marked only after the bus has taken it. Any
+ * number of relays may work on one outbox. A row that can't be published waits longer each time and
+ * holds up no other. Disposing waits a while for what is on its way and gives back the rest.
+ */
+export function startRelay(options: RelayOptions): Relay {
+  const { sql, bus, name, log = silentLog, pollMs = 250, claimMs = 15_000 } = options;
+  const {
+    keepPublishedMs = 3_600_000,
+    publishTimeoutMs = 30_000,
+    closePatienceMs = 5_000,
+  } = options;
+  const closing = new AbortController();
+  const givingUp = new AbortController();
+  /** By seq: when it was claimed or renewed. */
+  const claims = new Map<string, number>();
+  const sending = new Set<Promise<void>>();
+  let poked = Promise.withResolvers<void>();
+  let toMark: string[] = [];
+  let marking = Promise.resolve();
+  let nextMarking: Promise<void> | undefined;
+  const database = outage(log, name, "the outbox can't be reached");
+  const broker = outage(log, name, "events can't be published now");
+
+  async function relay(): Promise<void> {
+    while (!closing.signal.aborted) {
+      // Before the look, so that what is committed during it is looked for again.
+      poked = Promise.withResolvers();
+      const room = inFlightMax - claims.size;
+      const rows = room > 0 ? await claimed(room) : [];
+      for (const row of rows) start(row);
+      if (room === 0 || rows.length < room) await pokedOrPolled();
+    }
+  }
+
+  async function claimed(rowsMax: number): Promise<readonly OutboxRow[]> {
+    try {
+      const rows = await claim(sql, rowsMax, claimMs);
+      database.over();
+      return rows;
+    } catch (error) {
+      database.met(error);
+      await pause(awayDelayMs);
+      return [];
+    }
+  }
+
+  async function pokedOrPolled(): Promise<void> {
+    const timer = new AbortController();
+    const polled = delay(pollMs, undefined, { signal: timer.signal }).catch(() => {});
+    await Promise.race([poked.promise, polled]);
+    timer.abort();
+  }
+
+  function start(row: OutboxRow): void {
+    claims.set(row.seq, performance.now());
+    const work = send(row);
+    sending.add(work);
+    void work.finally(() => {
+      sending.delete(work);
+      if (claims.size >= inFlightMax / 2) poked.resolve(); // there may be more than there was room for
+      claims.delete(row.seq);
+    });
+  }
+
+  async function send(row: OutboxRow): Promise<void> {
+    try {
+      const patience = AbortSignal.timeout(publishTimeoutMs);
+      await bus.publish(row.event, AbortSignal.any([patience, givingUp.signal]));
+    } catch (error) {
+      return await putBack(row, error);
+    }
+    broker.over();
+    published.inc({ outbox: name });
+    await mark(row.seq);
+  }
+
+  /** Marks all that were published while the last were being marked, in one statement. */
+  function mark(seq: string): Promise<void> {
+    toMark.push(seq);
+    nextMarking ??= marking.then(() => {
+      nextMarking = undefined;
+      marking = markAll();
+      return marking;
+    });
+    return nextMarking;
+  }
+
+  async function markAll(): Promise<void> {
+    const seqs = toMark;
+    toMark = [];
+    try {
+      await markPublished(sql, seqs);
+    } catch (error) {
+      // They are published again when their claims end, by the same ids: harmless.
+      log.warn({ outbox: name, rows: seqs.length, err: error }, "published rows were not marked");
+    }
+  }
+
+  async function putBack(row: OutboxRow, error: unknown): Promise<void> {
+    const { seq, attempts, event } = row;
+    try {
+      if (givingUp.signal.aborted) return await release(sql, [seq]);
+      failed.inc({ outbox: name });
+      const away = error instanceof Fault && error.kind === "unavailable";
+      const waitMs = away ? awayDelayMs : Math.min(1_000 * 2 ** attempts, retryMaxMs);
+      const facts = { outbox: name, topic: event.topic, event: event.id, attempts, waitMs };
+      if (away) broker.met(error);
+      else log.warn({ ...facts, err: error }, "an event was not published");
+      await postpone(sql, [seq], waitMs, reasonOf(error));
+    } catch (failure) {
+      log.warn({ outbox: name, event: event.id, err: failure }, "a claim was left to run out");
+    }
+  }
+
+  /** Every so often, until closed; a failure is logged and the next time comes. */
+  async function regularly(everyMs: number, what: string, work: () => Promise<void>) {
+    while (!closing.signal.aborted) {
+      try {
+        await work();
+      } catch (error) {
+        log.warn({ outbox: name, err: error }, what);
+      }
+      await pause(everyMs);
+    }
+  }
+
+  async function renewClaims(): Promise<void> {
+    const now = performance.now();
+    const old = [...claims].filter(([, since]) => now - since > claimMs / 3).map(([seq]) => seq);
+    if (old.length === 0) return;
+    await renew(sql, old, claimMs);
+    for (const seq of old) if (claims.has(seq)) claims.set(seq, now);
+  }
+
+  async function keepHouse(): Promise<void> {
+    const { count, oldestSeconds } = await readBacklog(sql);
+    backlog.set({ outbox: name }, count);
+    oldestAge.set({ outbox: name }, oldestSeconds);
+    while ((await prunePublished(sql, keepPublishedMs, pruneMax)) === pruneMax)
+      if (closing.signal.aborted) return;
+  }
+
+  /** Ends early, without an error, when the relay closes. */
+  const pause = (ms: number) =>
+    delay(ms, undefined, { signal: closing.signal }).catch(() => undefined);
+
+  const loops = Promise.all([
+    relay(),
+    regularly(claimMs / 3, "claims were not renewed", renewClaims),
+    regularly(housekeepingMs, "the outbox was not tidied", keepHouse),
+  ]);
+
+  return {
+    poke: () => poked.resolve(),
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      poked.resolve();
+      await loops;
+      const patience = new AbortController();
+      const enough = delay(closePatienceMs, undefined, { signal: patience.signal }).catch(() => {});
+      await Promise.race([Promise.all(sending), enough]);
+      patience.abort();
+      givingUp.abort();
+      await Promise.all(sending);
+    },
+  };
+}
+
+/** One line when something goes and one when it is back, however often it is met between. */
+function outage(log: Log, outbox: string, what: string) {
+  let met = false;
+  return {
+    met(error: unknown) {
+      if (!met) log.warn({ outbox, err: error }, what);
+      met = true;
+    },
+    over() {
+      if (met) log.info({ outbox }, `no longer: ${what}`);
+      met = false;
+    },
+  };
+}
