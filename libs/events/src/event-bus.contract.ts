@@ -1,6 +1,14 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes } from "node:crypto";
 import { newId } from "@soldier/kernel/ids";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { context, trace } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import {
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
+import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Consumption, DeadLetter, EventBus } from "./bus.ts";
 import type { Event } from "./event.ts";
 
@@ -12,12 +20,19 @@ export interface Subject extends AsyncDisposable {
 }
 
 const topic = "thing.happened";
+const spans = new InMemorySpanExporter();
 const quick = () => 5;
 
 /** What every event bus promises. */
 export function eventBusContract(open: () => Promise<Subject>): void {
   let subject: Subject;
   let bus: EventBus;
+
+  beforeAll(() => {
+    const spanProcessors = [new SimpleSpanProcessor({ exporter: spans })];
+    trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors }));
+    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  });
 
   beforeEach(async () => {
     subject = await open();
@@ -56,6 +71,23 @@ export function eventBusContract(open: () => Promise<Subject>): void {
     await bus.publish(event);
     await expect.poll(() => audit.got).toEqual([{ ...event, payload: expect.anything() }]);
     expect(Buffer.from(audit.got[0]?.payload ?? []).equals(event.payload)).toBe(true);
+  });
+
+  it("runs handlers in the producer's trace, and in the context of who consumes", async () => {
+    const caller = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    await caller.run("consumer", () =>
+      bus.consume({ consumer: "audit", topics: [topic] }, async () => {
+        seen.push([trace.getActiveSpan()?.spanContext().traceId, caller.getStore()]);
+      }),
+    );
+    const [traceId, spanId] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
+    await caller.run("producer", () =>
+      bus.publish(anEvent({ traceparent: `00-${traceId}-${spanId}-01` })),
+    );
+    await expect.poll(() => seen).toEqual([[traceId, "consumer"]]);
+    const named = { name: "consume thing.happened", parentSpanContext: { traceId, spanId } };
+    await expect.poll(() => spans.getFinishedSpans().at(-1)).toMatchObject(named);
   });
 
   it("gives each event to one member of a durable consumer, and to each consumer", async () => {

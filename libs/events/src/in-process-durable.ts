@@ -10,7 +10,6 @@ import {
 } from "./backoff.ts";
 import type { Consumption, DeadLetterSink, EventHandler } from "./bus.ts";
 import type { Event } from "./event.ts";
-import { consuming } from "./tracing.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 /** Ids that a durable consumer remembers to have taken. Inboxes are what makes repeats harmless. */
@@ -77,7 +76,7 @@ export function durable(consumer: string, topic: string): Durable {
     const attempt = one.failed + 1;
     const { signal } = member.closing;
     try {
-      await consuming(event, consumer, attempt, () => member.handle(event, { attempt, signal }));
+      await member.handle(event, { attempt, signal });
       done(one);
     } catch (error) {
       one.failed++;

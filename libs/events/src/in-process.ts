@@ -2,7 +2,7 @@ import type { Log } from "@soldier/kernel/log";
 import type { DeadLetterSink, EventBus, EventHandler } from "./bus.ts";
 import { type Durable, durable } from "./in-process-durable.ts";
 import { domainOf, type Event } from "./event.ts";
-import { consuming } from "./tracing.ts";
+import { traced } from "./tracing.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 interface Listener {
@@ -51,10 +51,11 @@ export function inProcessBus(options: InProcessOptions): EventBus {
 
     async consume(consumption, handle) {
       const stack = new AsyncDisposableStack();
+      const ours = traced(consumption.consumer, handle);
       for (const topic of consumption.topics) {
         domainOf(topic);
         const one = durableOf(hub, consumption.consumer, topic);
-        stack.use(one.join(consumption, handle, deadLetter, log));
+        stack.use(one.join(consumption, ours, deadLetter, log));
       }
       for (const arrived of hub.arrivals) arrived();
       return owned(opened, stack);
@@ -62,7 +63,8 @@ export function inProcessBus(options: InProcessOptions): EventBus {
 
     async broadcast(topics, handle) {
       const stack = new AsyncDisposableStack();
-      const listener = { topics: new Set(topics.filter(domainOf)), handle, log };
+      const ours = traced("broadcast", handle);
+      const listener = { topics: new Set(topics.filter(domainOf)), handle: ours, log };
       hub.listeners.add(listener);
       stack.defer(() => void hub.listeners.delete(listener));
       return owned(opened, stack);
@@ -122,7 +124,7 @@ async function allHere(
 async function tell({ handle, log }: Listener, event: Event): Promise<void> {
   const { signal } = new AbortController();
   try {
-    await consuming(event, "broadcast", 1, () => handle(event, { attempt: 1, signal }));
+    await handle(event, { attempt: 1, signal });
   } catch (error) {
     log.error({ topic: event.topic, event: event.id, err: error }, "a listener failed");
   }

@@ -11,7 +11,6 @@ import type { Consumption, EventHandler } from "./bus.ts";
 import type { Event } from "./event.ts";
 import { deadLetterHeaders, eventOf } from "./jetstream-message.ts";
 import { ackWaitMs, type Streams } from "./jetstream-streams.ts";
-import { consuming } from "./tracing.ts";
 
 export interface Source {
   readonly client: JetStreamClient;
@@ -64,7 +63,7 @@ export async function listenTo(
       const event = eventOf(message);
       if (!event) return;
       try {
-        await consuming(event, "broadcast", 1, () => handle(event, { attempt: 1, signal }));
+        await handle(event, { attempt: 1, signal });
       } catch (error) {
         log.error({ topic, event: event.id, err: error }, "a listener failed");
       }
@@ -155,7 +154,7 @@ async function takeOne(
   if (attempt > attemptsMax) return await bury(source, consumer, message, "no answer");
   const working = setInterval(() => message.working(), ackWaitMs / 3);
   try {
-    await consuming(event, consumer, attempt, () => handle(event, { attempt, signal }));
+    await handle(event, { attempt, signal });
     message.ack();
   } catch (error) {
     const facts = { consumer, topic: event.topic, event: event.id, attempt };

@@ -12,6 +12,7 @@ import { type Event, subjectOf } from "./event.ts";
 import { consumeTopic, listenTo, type Source } from "./jetstream-consumer.ts";
 import { headersOf } from "./jetstream-message.ts";
 import { isMissing, streams } from "./jetstream-streams.ts";
+import { traced } from "./tracing.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 export interface JetStreamOptions {
@@ -46,12 +47,16 @@ export async function jetStreamBus(options: JetStreamOptions): Promise<EventBus>
     async consume(consumption, handle) {
       if (!/^[A-Za-z0-9_-]+$/.test(consumption.consumer))
         throw new Fault("invalid", `"${consumption.consumer}" is not a consumer's name`);
+      const ours = traced(consumption.consumer, handle);
       return await all(opened, consumption.topics, (topic) =>
-        consumeTopic(source, consumption, topic, handle),
+        consumeTopic(source, consumption, topic, ours),
       );
     },
 
-    broadcast: (topics, handle) => all(opened, topics, (topic) => listenTo(source, topic, handle)),
+    broadcast(topics, handle) {
+      const ours = traced("broadcast", handle);
+      return all(opened, topics, (topic) => listenTo(source, topic, ours));
+    },
   };
 }
 

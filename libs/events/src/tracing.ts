@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   context,
   isSpanContextValid,
@@ -7,7 +8,7 @@ import {
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
-import type { Event } from "./event.ts";
+import type { EventHandler } from "./bus.ts";
 
 const tracer = trace.getTracer("soldier.events");
 
@@ -19,30 +20,30 @@ export function traceparentOfNow(): string | undefined {
 }
 
 /**
- * Runs a consumer's work in a span "consume <topic>" that continues the trace of the event's
- * producer, so that a turn and all that follows from it are one trace.
+ * The handler, in a span "consume <topic>" that continues the trace of the event's producer, so that
+ * a turn and all that follows from it are one trace. It runs in the asynchronous context of whoever
+ * calls this: in one process an event comes from somebody else's, with their service and caller.
  */
-export function consuming<T>(
-  event: Event,
-  consumer: string,
-  attempt: number,
-  work: () => Promise<T>,
-): Promise<T> {
-  const parent = parseTraceparent(event.traceparent);
-  const from = parent ? trace.setSpanContext(context.active(), parent) : context.active();
-  const options = {
-    kind: SpanKind.CONSUMER,
-    attributes: {
-      "messaging.system": "soldier",
-      "messaging.destination.name": event.topic,
-      "messaging.consumer.group.name": consumer,
-      "messaging.message.id": event.id,
-      "soldier.attempt": attempt,
-    },
-  };
-  return tracer.startActiveSpan(`consume ${event.topic}`, options, from, (span) =>
-    ended(span, work),
-  );
+export function traced(consumer: string, handle: EventHandler): EventHandler {
+  const inOurContext = AsyncLocalStorage.snapshot();
+  return (event, delivery) =>
+    inOurContext(() => {
+      const parent = parseTraceparent(event.traceparent);
+      const from = parent ? trace.setSpanContext(context.active(), parent) : context.active();
+      const options = {
+        kind: SpanKind.CONSUMER,
+        attributes: {
+          "messaging.system": "soldier",
+          "messaging.destination.name": event.topic,
+          "messaging.consumer.group.name": consumer,
+          "messaging.message.id": event.id,
+          "soldier.attempt": delivery.attempt,
+        },
+      };
+      return tracer.startActiveSpan(`consume ${event.topic}`, options, from, (span) =>
+        ended(span, () => handle(event, delivery)),
+      );
+    });
 }
 
 async function ended<T>(span: Span, work: () => Promise<T>): Promise<T> {
