@@ -9,7 +9,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
-import { nearest } from "./nearest.ts";
+import { nearest } from "@soldier/kernel/nearest";
 
 /** One thing that keeps a JSON value from being the message it is meant to be. */
 export interface JsonProblem {

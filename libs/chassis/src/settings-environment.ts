@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { nearest } from "./nearest.ts";
+import { nearest } from "@soldier/kernel/nearest";
 import { isKnown, pathsOf } from "./settings-known.ts";
 import { type Tree, valueAt } from "./settings-tree.ts";
 

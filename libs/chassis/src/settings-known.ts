@@ -1,4 +1,4 @@
-import { nearest } from "./nearest.ts";
+import { nearest } from "@soldier/kernel/nearest";
 import { isTree, leaves, type Tree } from "./settings-tree.ts";
 
 /**

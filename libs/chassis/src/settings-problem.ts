@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { nearest } from "./nearest.ts";
+import { nearest } from "@soldier/kernel/nearest";
 import type { Document } from "./settings.ts";
 import { valueAt } from "./settings-tree.ts";
 

@@ -3,7 +3,7 @@ import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
-import { nearest } from "./nearest.ts";
+import { nearest } from "@soldier/kernel/nearest";
 import type { SettingsOf, Tables } from "./service.ts";
 import { issueTexts } from "./settings-problem.ts";
 import { fromEnvironment } from "./settings-environment.ts";
