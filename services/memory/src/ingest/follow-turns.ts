@@ -16,10 +16,10 @@ export interface FollowTurnsOptions {
 
 const turnCommitted = topic("turn.committed", TurnCommittedSchema);
 
-/** Stores what was said in every committed turn, once for any number of deliveries. */
-export function followTurns(options: FollowTurnsOptions): Promise<AsyncDisposable> {
+/** Stores what was said in every committed turn, once for any number of deliveries; until the bus closes. */
+export async function followTurns(options: FollowTurnsOptions): Promise<void> {
   const { bus, consumer, store, now, stored } = options;
-  return bus.consume({ consumer, topics: [turnCommitted.name] }, async (event: Event) => {
+  await bus.consume({ consumer, topics: [turnCommitted.name] }, async (event: Event) => {
     const episodes = turnEpisodes(messageOf(turnCommitted, event));
     const added = await store.addOnce(event, event.tenantId, episodes);
     for (const { occurredAt } of added) {
