@@ -1,0 +1,40 @@
+import type { ExtractedField } from "@soldier/proto/audit/v1/turn_record";
+import type { TurnCommitted } from "@soldier/proto/events/v1/events";
+import { FieldSource } from "@soldier/proto/profile/v1/profile";
+import { type NewClaim, valueLengthMax } from "../domain/claim.ts";
+import { jsonOf } from "../domain/messages.ts";
+
+/** As the contract has it for an update. */
+const namePattern = /^[a-z][a-z0-9_]{0,62}$/;
+
+/**
+ * What was found in a turn for the customer's profile. What a pattern matched the customer has
+ * written so; what a model found it has understood. What no field can hold is left out.
+ */
+export function turnClaims({ turn, extractedFields }: TurnCommitted): readonly NewClaim[] {
+  if (!turn) return [];
+  return extractedFields.flatMap((field): NewClaim[] => {
+    const value = jsonOf(field.value);
+    if (value === undefined || value === null || !namePattern.test(field.name)) return [];
+    if (JSON.stringify(value).length > valueLengthMax) return [];
+    return [
+      {
+        name: field.name,
+        value,
+        source: sourceOf(field),
+        confidence: Math.min(1, Math.max(0, field.confidence)),
+        verified: undefined,
+        expiresAt: undefined,
+        sessionId: turn.sessionId,
+        scenarioId: "",
+        stepId: "",
+        recordedBy: field.extractor,
+        idempotencyKey: undefined,
+      },
+    ];
+  });
+}
+
+function sourceOf({ extractor }: ExtractedField): FieldSource {
+  return extractor === "pattern" ? FieldSource.USER_PROVIDED : FieldSource.LLM_EXTRACTED;
+}
