@@ -70,7 +70,7 @@ function checkReach(scenario: Scenario, steps: ReadonlyMap<string, Step>, notes:
   const ends = reachable(terminals, (id) => back.get(id) ?? []);
   for (const [i, step] of scenario.steps.entries()) {
     if (!fromAnywhere.has(step.id)) {
-      const text = `step "${step.id}" can't be reached from "${scenario.entryStepId}": add a transition to it, or set reachable_from_anywhere`;
+      const text = `step "${step.id}" can't be reached from step "${scenario.entryStepId}": add a transition to it, or set reachable_from_anywhere`;
       notes.wrong(`steps[${i}]`, "STEP_UNREACHABLE", text);
     } else if (fromEntry.has(step.id) && !ends.has(step.id)) {
       const text = `no terminal step comes after "${step.id}"`;
@@ -78,7 +78,7 @@ function checkReach(scenario: Scenario, steps: ReadonlyMap<string, Step>, notes:
     }
   }
   if (!terminals.some((id) => fromEntry.has(id))) {
-    const text = `no terminal step can be reached from "${scenario.entryStepId}": set terminal on the last step`;
+    const text = `no terminal step can be reached from step "${scenario.entryStepId}": set terminal on the last step`;
     notes.wrong("steps", "NO_TERMINAL", text);
   }
 }

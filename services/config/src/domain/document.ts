@@ -57,7 +57,7 @@ export function asAgent(sent: Agent, stored: Agent | undefined): Agent {
 export function as(
   kind: Kind,
   sent: Resource,
-  stored: Resource | undefined,
+  stored?: Resource,
   id: string = stored?.id ?? newId(),
 ): Resource {
   // clone() gives the same kind of message; the union of kinds is lost on the descriptor only.

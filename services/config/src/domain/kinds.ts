@@ -3,6 +3,7 @@ import type { Agent } from "@soldier/proto/config/v1/agent";
 import type { AgentDocument } from "@soldier/proto/config/v1/config_service";
 import {
   type Relation,
+  type RelationEnd,
   RelationSchema,
   type Rule,
   type RuleGroup,
@@ -125,20 +126,22 @@ export const endKinds = {
   groupId: { to: "rule_groups", field: "group_id" },
 } as const satisfies Record<string, { to: Collection; field: string }>;
 
+function referencesOfEnd(end: RelationEnd | undefined, place: string): Reference[] {
+  if (!end?.target.case) return [];
+  const kind = endKinds[end.target.case];
+  return one(end.target, "value", kind.to, `${place}.${kind.field}`);
+}
+
 const relations: Kind<Relation> = {
   collection: "relations",
   noun: "relation",
   schema: RelationSchema,
   of: (document) => document.relations,
   replaced: (document, all) => ({ ...document, relations: all }),
-  references: ({ from, to }) =>
-    [{ end: from, place: "from" }, ...to.map((end, i) => ({ end, place: `to[${i}]` }))].flatMap(
-      ({ end, place }) => {
-        if (!end?.target.case) return [];
-        const kind = endKinds[end.target.case];
-        return one(end.target, "value", kind.to, `${place}.${kind.field}`);
-      },
-    ),
+  references: ({ from, to }) => [
+    ...referencesOfEnd(from, `from`),
+    ...to.flatMap((end, i) => referencesOfEnd(end, `to[${i}]`)),
+  ],
 };
 
 const scenarios: Kind<Scenario> = {

@@ -6,33 +6,41 @@ export interface PageRequest {
   readonly pageToken: string;
 }
 
-/** The next rows of a list that is ordered by a key. */
+/** The next rows of a list that is ordered by keys. */
 export interface Page {
-  /** The last key of the page before; undefined for the first. */
-  readonly after: string | undefined;
+  /** Keys of the last row of the page before; undefined for the first page. */
+  readonly after: readonly string[] | undefined;
   readonly limit: number;
 }
 
 const sizeDefault = 50;
 
-export function pageOf({ pageSize, pageToken }: PageRequest): Page {
-  return { after: pageToken ? keyIn(pageToken) : undefined, limit: pageSize || sizeDefault };
+/** The page that is asked for. `shapes` are what the list's keys look like. */
+export function pageOf(
+  { pageSize, pageToken }: PageRequest,
+  shapes: readonly RegExp[] = [/^/],
+): Page {
+  const after = pageToken ? keysIn(pageToken) : undefined;
+  const fits = shapes.length === after?.length && shapes.every((s, i) => s.test(after[i] ?? ""));
+  if (pageToken && !fits)
+    throw new Fault("invalid", "page_token is not one that this list has given", {
+      fields: [{ field: "page_token", description: "take next_page_token of the page before" }],
+    });
+  return { after, limit: pageSize || sizeDefault };
 }
 
-/** The token of the page after the one that ends with this key. */
-export function tokenOf(key: string): string {
-  return Buffer.from(JSON.stringify([key]), "utf8").toString("base64url");
+/** The token of the page after the one that ends with the row of these keys. */
+export function tokenOf(...keys: readonly string[]): string {
+  return Buffer.from(JSON.stringify(keys), "utf8").toString("base64url");
 }
 
-function keyIn(token: string): string {
+function keysIn(token: string): readonly string[] | undefined {
   try {
     const parsed: unknown = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
-    if (Array.isArray(parsed) && parsed.length === 1 && typeof parsed[0] === "string")
-      return parsed[0];
+    return Array.isArray(parsed) && parsed.every((key) => typeof key === "string")
+      ? parsed
+      : undefined;
   } catch {
-    // Not JSON: told below like any other text that is no token of ours.
+    return undefined; // not JSON, so not ours
   }
-  throw new Fault("invalid", "page_token is not one that a list has given", {
-    fields: [{ field: "page_token", description: "take next_page_token of the page before" }],
-  });
 }
