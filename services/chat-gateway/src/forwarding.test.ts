@@ -11,7 +11,7 @@ import { newId } from "@soldier/kernel/ids";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RestRoute, restRoutes } from "./rest/rest-routes.ts";
 import { forwardedServices, isPublic } from "./rpc/forward.ts";
-import { type Gateway, openGateway, tokenFor } from "./testing.ts";
+import { type Gateway, openGateway, send, tokenFor, unlimited } from "./testing.ts";
 
 // Every method that the contract annotates, with a request made up from its descriptor: whoever
 // adds one finds it tested here.
@@ -20,7 +20,7 @@ const routes = restRoutes(forwardedServices);
 let gateway: Gateway;
 let token: string;
 beforeAll(async () => {
-  gateway = await openGateway({ limits: { requests_per_second: 10_000, burst: 10_000 } });
+  gateway = await openGateway({ settings: unlimited });
   token = await tokenFor({ roles: ["chat", "operator"] });
 });
 afterAll(() => gateway[Symbol.asyncDispose]());
@@ -40,13 +40,9 @@ describe("what other services own", () => {
       const json = sampleOf(route.method.input);
       const { path, body } = requestOf(route, json);
       const before = gateway.reached.length;
-      const res = await fetch(gateway.url + path, {
-        method: route.verb,
-        headers: {
-          authorization: `Bearer ${token}`,
-          ...(body !== undefined && { "content-type": "application/json" }),
-        },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+      const res = await send(gateway, route.verb, path, {
+        token,
+        ...(body !== undefined && { body }),
       });
       const answer = await res.text();
       expect([res.status, answer]).toEqual([200, expect.stringMatching(/^\{/)]);

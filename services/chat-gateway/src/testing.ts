@@ -1,9 +1,8 @@
 import { create, type DescService, type Message } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { type Identity, identityOf } from "@soldier/chassis/identity";
-import { route, type Service, service } from "@soldier/chassis/service";
+import { route, type Route, type Service, service } from "@soldier/chassis/service";
 import { runForTest, type TestMesh } from "@soldier/chassis/testing";
-import type { Clock } from "@soldier/kernel/clock";
 import { Fault, type FaultKind } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import {
@@ -31,27 +30,38 @@ export interface Gateway extends TestMesh {
   readonly cancelled: readonly string[];
 }
 
+export interface GatewayOptions {
+  /** Keys of [chat_gateway]. */
+  readonly settings?: Record<string, unknown>;
+  /** Handlers of peers that shall do more than note what reaches them. */
+  readonly routes?: readonly Route[];
+}
+
 /**
  * The gateway on a socket, with peers that note what reaches them and answer nothing, but for
  * conversations: a turn answers "You said: <text>" word by word; "fail:<kind>" fails at once,
  * "break" after a word, "slow" never ends. The session "missing" is of the zero id.
  */
-export async function openGateway(
-  settings: Record<string, unknown> = {},
-  clock?: Clock,
-): Promise<Gateway> {
+export async function openGateway({
+  settings = {},
+  routes = [],
+}: GatewayOptions = {}): Promise<Gateway> {
   const reached: Reached[] = [];
   const cancelled: string[] = [];
-  const peers = forwardedServices.map((desc) => peerOf(desc, reached, cancelled));
+  const own = [
+    route(AlignmentService, turns(reached, cancelled)),
+    route(SessionService, sessions(reached)),
+    ...routes,
+  ];
+  const peers = forwardedServices.map((desc) => peerOf(desc, reached, own));
   const mesh = await runForTest([chatGateway, ...peers], {
     settings: { chat_gateway: settings },
-    ...(clock && { clock }),
   });
   if (mesh.url === undefined) throw new Error("the gateway does not listen");
   return { ...mesh, url: mesh.url, reached, cancelled };
 }
 
-function peerOf(desc: DescService, reached: Reached[], cancelled: string[]): Service {
+function peerOf(desc: DescService, reached: Reached[], own: readonly Route[]): Service {
   const note = (rpc: string, request: Message, ctx: HandlerContext) =>
     void reached.push({ rpc, request, identity: identityOf(ctx) });
   const handlers: Record<string, unknown> = {};
@@ -79,14 +89,9 @@ function peerOf(desc: DescService, reached: Reached[], cancelled: string[]): Ser
         }
       };
   }
-  const own: Record<string, object> = {
-    [AlignmentService.typeName]: turns(reached, cancelled),
-    [SessionService.typeName]: sessions(reached),
-  };
+  for (const one of own) if (one.service === desc) Object.assign(handlers, one.implementation);
   // Each handler was made for the method of its name.
-  const implementation = { ...handlers, ...own[desc.typeName] } as Partial<
-    ServiceImpl<typeof desc>
-  >;
+  const implementation = handlers as Partial<ServiceImpl<typeof desc>>;
   return service({
     name: desc.typeName.split(".")[1] ?? "",
     settings: {},
@@ -185,3 +190,34 @@ export function tokenFor(parts: TokenParts = {}): Promise<string> {
   if (parts.notBefore) token.setNotBefore(parts.notBefore);
   return token.sign(new TextEncoder().encode(parts.secret ?? testSecret));
 }
+
+export interface Sent {
+  /** Of a user with the role "chat" unless given. */
+  readonly token?: string;
+  /** As JSON; a text is sent as it is. */
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+  readonly signal?: AbortSignal;
+}
+
+/** A request to the gateway with a token. */
+export async function send(
+  { url }: Gateway,
+  verb: string,
+  path: string,
+  { token, body, headers, signal }: Sent = {},
+): Promise<Response> {
+  return fetch(url + path, {
+    method: verb,
+    ...(signal && { signal }),
+    headers: {
+      authorization: `Bearer ${token ?? (await tokenFor())}`,
+      ...(body !== undefined && { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+}
+
+/** Limits that no test meets by accident. */
+export const unlimited = { limits: { requests_per_second: 10_000, burst: 10_000 } };
