@@ -96,7 +96,10 @@ export function overridden(
 function changed(session: Session, now: Date): Session {
   const next = clone(SessionSchema, session);
   next.version += 1n;
-  if (next.meta) next.meta.updatedAt = timestampFromDate(now);
+  if (next.meta) {
+    next.meta.updatedAt = timestampFromDate(now);
+    next.meta.etag = String(next.version);
+  }
   return next;
 }
 
