@@ -1,0 +1,87 @@
+import { Agent, request } from "node:http";
+import { performance } from "node:perf_hooks";
+
+/** Where to send turns. */
+export interface Target {
+  readonly url: string;
+  readonly token: string;
+  readonly agent: string;
+}
+
+export interface Measured {
+  readonly sessions: number;
+  readonly turns: number;
+  readonly seconds: number;
+  /** Milliseconds from asking to the whole answer, one for each turn. */
+  readonly latenciesMs: readonly number[];
+}
+
+interface Answer {
+  readonly sessionId: string;
+  readonly reply: string;
+}
+
+/**
+ * So many conversations at once, each sending its next message when the last one is answered, until
+ * the turns are used up. Throws at the first turn that is not answered.
+ */
+export async function converse(
+  target: Target,
+  sessions: number,
+  turns: number,
+  messages: readonly string[],
+): Promise<Measured> {
+  const http = new Agent({ keepAlive: true, maxSockets: sessions });
+  const latenciesMs: number[] = [];
+  let left = turns;
+  const started = performance.now();
+  const conversation = async () => {
+    let sessionId: string | undefined;
+    while (left > 0) {
+      left -= 1;
+      const message = messages[latenciesMs.length % messages.length] ?? "hello";
+      const before = performance.now();
+      const answer = await post(http, target, { message, agent: target.agent, sessionId });
+      latenciesMs.push(performance.now() - before);
+      sessionId = answer.sessionId;
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: sessions }, conversation));
+  } finally {
+    http.destroy();
+  }
+  const seconds = (performance.now() - started) / 1_000;
+  return { sessions, turns: latenciesMs.length, seconds, latenciesMs };
+}
+
+/** The value below which this share of the numbers is. */
+export function percentile(numbers: readonly number[], share: number): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
+}
+
+/** node:http rather than fetch: the client shares the machine with what it measures. */
+function post(agent: Agent, { url, token }: Target, body: object): Promise<Answer> {
+  const text = JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    const req = request(new URL("/v1/chat", url), {
+      agent,
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": "application/json",
+        "content-length": Buffer.byteLength(text),
+      },
+    });
+    req.on("error", reject).on("response", (res) => {
+      let answer = "";
+      res.setEncoding("utf8").on("data", (chunk: string) => (answer += chunk));
+      res.on("error", reject).on("end", () => {
+        if (res.statusCode === 200) resolve(JSON.parse(answer) as Answer);
+        else reject(new Error(`status ${res.statusCode}: ${answer}`));
+      });
+    });
+    req.end(text);
+  });
+}

@@ -1,0 +1,160 @@
+// What a turn costs: one process and seven, with a model that answers at once and an embedder that
+// costs nothing, so that what remains is the engine. Everything is started here, in processes of
+// their own, and talks over real sockets to a real PostgreSQL (and NATS, for the mesh).
+//
+//   npm run bench:turns            both ways
+//   npm run bench:turns -- one     one process only; "mesh" for seven only
+//   npm run bench:turns -- --rules 1000 --turns 2000 --json
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Announcement, announcementSchema } from "@soldier/local/announcement";
+import { benchAgent, messages } from "./agent.ts";
+import { converse, type Measured, percentile, type Target } from "./load.ts";
+import { counters, type Counters } from "./counters.ts";
+import { cpuMs, postgresPids, residentMb } from "./processes.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rules: { type: "string", default: "200" },
+    turns: { type: "string", default: "1000" },
+    json: { type: "boolean", default: false },
+  },
+});
+const rules = Number(values.rules);
+const turns = Number(values.turns);
+const ways = positionals.length > 0 ? positionals : ["one", "mesh"];
+
+const free = {
+  SOLDIER_MODEL__PROVIDER: "scripted",
+  SOLDIER_EMBEDDER__PROVIDER: "deterministic",
+  SOLDIER_CHAT_GATEWAY__LIMITS__REQUESTS_PER_SECOND: "100000",
+  SOLDIER_CHAT_GATEWAY__LIMITS__BURST: "100000",
+  SOLDIER_CHAT_GATEWAY__LIMITS__TURNS_MAX: "10000",
+  SOLDIER_LOG__LEVEL: "warn",
+};
+
+const rows: Row[] = [];
+for (const way of ways) rows.push(...(await measure(way)));
+if (values.json) console.log(JSON.stringify(rows, null, 2));
+else print(rows);
+
+interface Row {
+  readonly way: string;
+  readonly sessions: number;
+  readonly turnsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly cpuMsPerTurn: Readonly<Record<string, number>>;
+  readonly sqlPerTurn: number;
+  readonly rpcPerTurn: number;
+  readonly residentMb: number;
+}
+
+async function measure(way: string): Promise<Row[]> {
+  const directory = mkdtempSync(join(tmpdir(), "soldier-bench-"));
+  const started = await start(way, directory);
+  try {
+    const { announcement } = started;
+    await install(announcement);
+    const target: Target = { ...announcement, agent: "bench" };
+    await converse(target, 8, 300, messages); // compiled, connected, cached
+    const measured: Row[] = [];
+    for (const sessions of [1, 16, 64]) {
+      const count = sessions === 1 ? Math.ceil(turns / 3) : turns;
+      measured.push(
+        await row(way, announcement, directory, () => converse(target, sessions, count, messages)),
+      );
+    }
+    return measured;
+  } finally {
+    await started.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function row(
+  way: string,
+  announcement: Announcement,
+  directory: string,
+  run: () => Promise<Measured>,
+): Promise<Row> {
+  const processes = Object.entries(announcement.processes);
+  const database = way === "one" ? directory : "postgres";
+  const groups = () =>
+    new Map([
+      ...processes.map(([name, { pid }]) => [name, cpuMs([pid])] as const),
+      ["postgres", cpuMs(postgresPids(database))] as const,
+    ]);
+  const totals = async (): Promise<Counters> =>
+    counters(processes.map(([, { admin_url: url }]) => `${url}/metrics`));
+  const [cpuBefore, before] = [groups(), await totals()];
+  const measured = await run();
+  const [cpuAfter, after] = [groups(), await totals()];
+  const perTurn = (from: number, to: number) => (to - from) / measured.turns;
+  return {
+    way,
+    sessions: measured.sessions,
+    turnsPerSecond: measured.turns / measured.seconds,
+    p50Ms: percentile(measured.latenciesMs, 0.5),
+    p95Ms: percentile(measured.latenciesMs, 0.95),
+    cpuMsPerTurn: Object.fromEntries(
+      [...cpuAfter].map(([name, ms]) => [name, perTurn(cpuBefore.get(name) ?? 0, ms)]),
+    ),
+    sqlPerTurn: perTurn(before.sql, after.sql),
+    rpcPerTurn: perTurn(before.rpc, after.rpc),
+    residentMb: residentMb(processes.map(([, { pid }]) => pid)),
+  };
+}
+
+async function install({ url, token }: Announcement): Promise<void> {
+  const res = await fetch(`${url}/v1/agents:apply`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ document: benchAgent("bench", rules), publish: true }),
+  });
+  if (!res.ok) throw new Error(`the bench's agent was refused: ${await res.text()}`);
+}
+
+/** Starts as a user would, in a process of its own. */
+async function start(
+  way: string,
+  directory: string,
+): Promise<{ announcement: Announcement; stop(): Promise<void> }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "host.ts"), way, directory], {
+    env: { ...process.env, ...free },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.once("data", () => resolve());
+    child.once("exit", (code) => reject(new Error(`the ${way} host ended with ${code}`)));
+  });
+  const file: unknown = JSON.parse(readFileSync(join(directory, "local.json"), "utf8"));
+  return {
+    announcement: announcementSchema.parse(file),
+    async stop() {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}
+
+function print(all: readonly Row[]): void {
+  const number = (value: number, digits = 1) => value.toFixed(digits);
+  console.log(
+    `${rules} rules, ${turns} turns each, Node ${process.version}, scripted model, deterministic embedder`,
+  );
+  console.log("| way | sessions | turns/s | p50 ms | p95 ms | CPU ms per turn | SQL | RPC | MB |");
+  console.log("|---|---|---|---|---|---|---|---|---|");
+  for (const each of all) {
+    const cpu = Object.entries(each.cpuMsPerTurn).map(([name, ms]) => `${name} ${number(ms)}`);
+    const sum = Object.values(each.cpuMsPerTurn).reduce((a, b) => a + b, 0);
+    console.log(
+      `| ${each.way} | ${each.sessions} | ${number(each.turnsPerSecond, 0)} | ${number(each.p50Ms)} | ${number(each.p95Ms)} | ${number(sum)} (${cpu.join(", ")}) | ${number(each.sqlPerTurn)} | ${number(each.rpcPerTurn)} | ${number(each.residentMb, 0)} |`,
+    );
+  }
+}
