@@ -4,6 +4,7 @@ import type { Identity } from "@soldier/chassis/identity";
 import { runForTest, testIdentity, type TestMesh } from "@soldier/chassis/testing";
 import { type EventBus, openBus } from "@soldier/events/bus";
 import { newEvent, topic } from "@soldier/events/event";
+import { testEvents } from "@soldier/events/testing";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import { AuditService } from "@soldier/proto/audit/v1/audit_service";
@@ -31,9 +32,8 @@ describeOn("the audit service", testDatabase(), (backend) => {
 
   beforeAll(async () => {
     const database = opened.use(await backend.open());
-    const url = `inproc://${newId()}`;
-    const events = { url, root: "test", replicas: 1, keep_hours: 1, connect_timeout_ms: 5_000 };
-    const settings = { postgres: { ...database.settings }, events };
+    const events = testEvents();
+    const settings = { postgres: { ...database.settings }, events: { ...events } };
     mesh = opened.use(await runForTest([audit], { settings }));
     bus = await openBus({ settings: events, opened });
   });

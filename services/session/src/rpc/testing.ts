@@ -1,6 +1,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { Identity } from "@soldier/chassis/identity";
 import { runForTest, testIdentity, type TestMesh } from "@soldier/chassis/testing";
+import { testEvents } from "@soldier/events/testing";
 import { type Clock, systemClock } from "@soldier/kernel/clock";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
@@ -38,9 +39,7 @@ export async function sessionBench(
   const database = opened.use(await backend.open());
   const sql = postgres(database.url, { max: 1, connection: { search_path: "session" } });
   opened.defer(() => sql.end());
-  const url = `inproc://${newId()}`;
-  const events = { url, root: "test", replicas: 1, keep_hours: 1, connect_timeout_ms: 5_000 };
-  const settings = { postgres: { ...database.settings }, events };
+  const settings = { postgres: { ...database.settings }, events: { ...testEvents() } };
   const mesh = opened.use(await runForTest([session], { settings, clock }));
   const as = (identity: Identity) => mesh.as(identity)(SessionService);
   const closing = opened.move();
