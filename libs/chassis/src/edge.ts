@@ -38,7 +38,9 @@ export async function listenEdge({
     // Node cuts the whole connection when clients cancel a thousand calls in a burst, which many
     // users behind one proxy may well do.
     { streamResetBurst: 100_000, streamResetRate: 10_000 },
-    answer,
+    // The compatibility API of HTTP/2 gives the same requests and responses as HTTP/1.1 does.
+    (req, res) =>
+      answer(req as unknown as http.IncomingMessage, res as unknown as http.ServerResponse),
   );
   const sessions = new Set<http2.ServerHttp2Session>();
   second.on("session", (session) => {
@@ -46,13 +48,14 @@ export async function listenEdge({
     session.once("close", () => sessions.delete(session));
   });
   const first = http.createServer(answer);
-  sortByVersion(first, second);
+  const silent = sortByVersion(first, second);
   const port = await listening(first, at);
   return {
     port,
     async drain(timeoutMs) {
       const closed = new Promise<void>((resolve) => first.close(() => resolve()));
       for (const session of sessions) session.close(); // calls in flight finish
+      for (const socket of silent) socket.destroy(); // neither server knows of them
       const idle = setInterval(() => first.closeIdleConnections(), 50);
       const force = setTimeout(() => {
         for (const session of sessions) session.destroy();
@@ -118,8 +121,12 @@ function isHttp2Stream(value: unknown): value is http2.ServerHttp2Stream {
   return typeof value === "object" && value !== null && "rstCode" in value;
 }
 
-/** Hands each connection to the server of its version, by the first bytes that it sends. */
-function sortByVersion(first: http.Server, second: http2.Http2Server): void {
+/**
+ * Hands each connection to the server of its version, by the first bytes that it sends. Returns
+ * those that have sent none yet, as they come and go.
+ */
+function sortByVersion(first: http.Server, second: http2.Http2Server): ReadonlySet<Socket> {
+  const silent = new Set<Socket>();
   const takeFirst = first.listeners("connection");
   first.removeAllListeners("connection");
   first.on("connection", (socket: Socket) => {
@@ -127,7 +134,13 @@ function sortByVersion(first: http.Server, second: http2.Http2Server): void {
     const patience = setTimeout(() => socket.destroy(), first.headersTimeout);
     const quiet = () => {};
     socket.on("error", quiet); // until a server takes it: a client that resets is no event
-    socket.once("close", () => clearTimeout(patience));
+    const gone = () => socket.destroy();
+    socket.on("end", gone);
+    silent.add(socket);
+    socket.once("close", () => {
+      clearTimeout(patience);
+      silent.delete(socket);
+    });
     let seen: Buffer = Buffer.alloc(0);
     const sniff = (): void => {
       const chunk: unknown = socket.read();
@@ -135,13 +148,16 @@ function sortByVersion(first: http.Server, second: http2.Http2Server): void {
       if (seen.length < preface.length && preface.startsWith(seen.toString("latin1"))) return;
       socket.off("readable", sniff);
       socket.off("error", quiet);
+      socket.off("end", gone);
       clearTimeout(patience);
+      silent.delete(socket);
       socket.unshift(seen);
       if (seen.toString("latin1").startsWith(preface)) second.emit("connection", socket);
       else for (const take of takeFirst) take.call(first, socket);
     };
     socket.on("readable", sniff);
   });
+  return silent;
 }
 
 /** No HTTP/1.1 method begins like HTTP/2's connection preface. */

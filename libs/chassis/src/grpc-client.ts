@@ -175,7 +175,7 @@ function cancelledWhenLeft<T>(messages: AsyncIterable<T>, call: Cancellable): As
 function failureOf(error: Error): ConnectError {
   // grpc-js only emits its own.
   const failure = errorOf(error as ServiceError);
-  const nobodyThere = /^(No connection established|Name resolution failed|Channel closed)/;
+  const nobodyThere = /No connection established|Name resolution failed|Channel closed before/;
   if (failure.code === Code.Unavailable && nobodyThere.test(failure.rawMessage))
     notSent.add(failure);
   return failure;

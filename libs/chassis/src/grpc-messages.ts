@@ -91,14 +91,13 @@ export function messagesOf(
   let failure: Error | undefined;
   let wake = () => {};
   stream.on("readable", () => wake());
-  stream.on("end", () => {
+  const end = () => {
     over = true;
     wake();
-  });
-  stream.on("close", () => {
-    over = true;
-    wake();
-  });
+  };
+  stream.on("end", end);
+  stream.on("close", end);
+  stream.on("cancelled", end);
   stream.on("error", (error: Error) => {
     failure = error;
     wake();

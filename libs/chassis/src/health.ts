@@ -42,8 +42,9 @@ export class Health {
     return { check: (name, probe) => void this.#checks.push({ service, name, probe }) };
   }
 
-  serves(rpcService: string, service: string): void {
-    this.#served.set(rpcService, service);
+  /** Says who serves an RPC service; one that only hands it on counts when there is no other. */
+  serves(rpcService: string, service: string, forwarded = false): void {
+    if (!forwarded || !this.#served.has(rpcService)) this.#served.set(rpcService, service);
   }
 
   started(): void {
@@ -71,7 +72,7 @@ export class Health {
     return state === "serving" && own.every((check) => check.ready);
   }
 
-  /** What isServing says, now and at every change, until the signal aborts. */
+  /** What isServing says, now and at every change, until the signal aborts or we leave. */
   async *watch(rpcService: string, signal: AbortSignal): AsyncGenerator<boolean | undefined> {
     let last: boolean | undefined | "nothing yet" = "nothing yet";
     while (!signal.aborted) {
@@ -80,6 +81,7 @@ export class Health {
         last = now;
         yield now;
       }
+      if (this.#state === "leaving") return; // a watcher must not hold up the end
       await this.#nextLook(signal);
     }
   }

@@ -96,7 +96,8 @@ export function openHost(
         ready: health.readinessOf(service.name),
       };
       const door = await runningService(service.name, () => service.start(given));
-      for (const { service: desc } of door.routes) health.serves(desc.typeName, service.name);
+      for (const { service: desc, forwarded } of door.routes)
+        health.serves(desc.typeName, service.name, forwarded);
       return door;
     },
 

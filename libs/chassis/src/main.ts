@@ -6,9 +6,11 @@ import { SettingsError } from "./settings.ts";
  * 1 and one sentence when it can't start.
  */
 export async function main(start: () => Promise<AsyncDisposable>): Promise<void> {
+  // Listened for from the beginning: told while it starts, it stops as soon as it has.
+  const told = untilToldToStop();
   try {
     await using _running = await start();
-    await untilToldToStop();
+    await told;
   } catch (error) {
     startFailed(error);
   }
