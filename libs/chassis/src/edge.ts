@@ -46,6 +46,7 @@ export async function listenEdge({
   second.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
+    session.setTimeout(idleSessionMs, () => session.close()); // open calls go on
   });
   const first = http.createServer(answer);
   const silent = sortByVersion(first, second);
@@ -160,8 +161,11 @@ function sortByVersion(first: http.Server, second: http2.Http2Server): ReadonlyS
   return silent;
 }
 
+/** A connection that has been silent for so long is let go. */
+const idleSessionMs = 900_000;
+
 /** No HTTP/1.1 method begins like HTTP/2's connection preface. */
-const preface = "PRI ";
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 function listening(server: http.Server, at: ListenAt): Promise<number> {
   return new Promise((resolve, reject) => {
