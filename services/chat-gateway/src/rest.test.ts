@@ -180,6 +180,12 @@ describe("bad input by REST", () => {
       { reason: "MEDIA_TYPE_UNSUPPORTED" },
     ],
     ["an unknown path", () => send(gateway, "GET", "/v1/chats"), 404, { reason: "PATH_NOT_FOUND" }],
+    [
+      "a path that could be another host's",
+      () => send(gateway, "GET", `//elsewhere.example/v1/sessions/${newId()}`),
+      404,
+      { reason: "PATH_NOT_FOUND" },
+    ],
     ["another verb", () => send(gateway, "GET", "/v1/chat"), 405, { reason: "METHOD_NOT_ALLOWED" }],
     ["a path that is no text", () => send(gateway, "GET", "/v1/sessions/%ff"), 400, {}],
     [

@@ -41,7 +41,7 @@ export function rest(parts: RestParts): HttpHandler {
 
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (crossOrigin.answered(req, res)) return;
-    const { pathname, searchParams } = urlOf(req);
+    const { pathname, searchParams } = targetOf(req);
     const document = parts.documents.get(pathname);
     if (document) {
       requireRead(req);
@@ -119,12 +119,10 @@ const identified: Interceptor = (next) => (req) => {
 const neverAborted = new AbortController().signal;
 const jsonType = "application/json; charset=utf-8";
 
-function urlOf(req: IncomingMessage): URL {
-  try {
-    return new URL(req.url ?? "/", "http://gateway");
-  } catch {
-    throw new Fault("invalid", "the request's address cannot be read");
-  }
+/** The path as it came, with nothing decoded, put in order or taken for a host's name. */
+function targetOf(req: IncomingMessage): { pathname: string; searchParams: URLSearchParams } {
+  const [pathname = "/", ...query] = (req.url ?? "/").split("?");
+  return { pathname, searchParams: new URLSearchParams(query.join("?")) };
 }
 
 function matchOf(table: PathTable<PathRoutes>, pathname: string): PathMatch<PathRoutes> {
