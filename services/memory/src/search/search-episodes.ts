@@ -19,7 +19,7 @@ export interface EpisodeSearch extends Omit<EpisodeQuery, "vector"> {
 export interface EpisodeSearcher {
   /** The best episodes, best first. Makes no model call beyond the query's own vector. */
   search(search: EpisodeSearch, signal: AbortSignal): Promise<readonly EpisodeHit[]>;
-  /** Searches that are running, or ended less than so many milliseconds ago. */
+  /** Whether a search is running, or ended less than so many milliseconds ago. */
   busyWithin(periodMs: number): boolean;
 }
 
