@@ -36,8 +36,12 @@ describe.each([
     call.then(() => expect.fail("should have failed"), faultOf);
 
   it("answers a message", async () => {
-    const reply = await client().sendMessage({ agent: "shop", message: "hi" }, await withToken());
-    expect(reply.reply).toBe("You said: hi");
+    let traceId: string | null = null;
+    const reply = await client().sendMessage(
+      { agent: "shop", message: "hi" },
+      { ...(await withToken()), onHeader: (headers) => (traceId = headers.get("trace-id")) },
+    );
+    expect([reply.reply, reply.traceId]).toEqual(["You said: hi", traceId]);
   });
 
   it("streams a message", async () => {

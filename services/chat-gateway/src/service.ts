@@ -10,6 +10,7 @@ import { rest } from "./rest/rest.ts";
 import { restRoutes } from "./rest/rest-routes.ts";
 import { chatRpc } from "./rpc/chat-rpc.ts";
 import { forwarded, forwardedServices } from "./rpc/forward.ts";
+import { tellingTrace } from "./rpc/trace-header.ts";
 import { chatGatewaySettings } from "./settings.ts";
 
 /** The edge: who may come in, and by which protocol. */
@@ -35,7 +36,7 @@ export const chatGateway = service({
     const routes = [
       route(ChatService, chat),
       ...forwardedServices.map((peer) => forwarded(peer, call, settings.deadline_ms)),
-    ];
+    ].map(tellingTrace);
     const http = rest({
       routes,
       authenticate,
