@@ -1,9 +1,9 @@
 import type { EventBus } from "@soldier/events/bus";
-import { messageOf, topic } from "@soldier/events/event";
+import { messageOf } from "@soldier/events/event";
+import { turnCommittedTopic } from "@soldier/events/topics";
 import type { Clock } from "@soldier/kernel/clock";
 import { isId } from "@soldier/kernel/ids";
 import type { Log } from "@soldier/kernel/log";
-import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import type { ProfileStore } from "../store/profile-store.ts";
 import { turnClaims } from "./turn-claims.ts";
 
@@ -15,13 +15,11 @@ export interface FollowTurnsOptions {
   readonly log: Log;
 }
 
-const turnCommitted = topic("turn.committed", TurnCommittedSchema);
-
 /** Keeps what was found in every committed turn, once for any number of deliveries; until the bus closes. */
 export async function followTurns(options: FollowTurnsOptions): Promise<void> {
   const { bus, consumer, store, clock, log } = options;
-  await bus.consume({ consumer, topics: [turnCommitted.name] }, async (event) => {
-    const committed = messageOf(turnCommitted, event);
+  await bus.consume({ consumer, topics: [turnCommittedTopic.name] }, async (event) => {
+    const committed = messageOf(turnCommittedTopic, event);
     const { customerId } = committed;
     const claims = turnClaims(committed);
     if (claims.length === 0 || !isId(customerId)) return;

@@ -1,12 +1,12 @@
 import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { timestampFromDate, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { testIdentity } from "@soldier/chassis/testing";
-import { type Event, messageOf, topic } from "@soldier/events/event";
+import { type Event, messageOf } from "@soldier/events/event";
+import { auditRecordedTopic } from "@soldier/events/topics";
 import { manualClock } from "@soldier/kernel/clock";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import { Channel } from "@soldier/proto/common/v1/resource";
-import { AuditRecordedSchema } from "@soldier/proto/events/v1/events";
 import { FieldSource, VerificationLevel } from "@soldier/proto/profile/v1/profile";
 import { ProfileService } from "@soldier/proto/profile/v1/profile_service";
 import { testDatabase } from "@soldier/storage/testing";
@@ -16,14 +16,13 @@ import { type ProfileUnderTest, runProfile } from "../testing/run-profile.ts";
 
 const [database] = testDatabase();
 const clock = manualClock(new Date("2026-03-01T10:00:00Z"));
-const auditEvent = topic("audit.event", AuditRecordedSchema);
 
 let running: ProfileUnderTest;
 const audited: Event[] = [];
 beforeAll(async () => {
   if (!database) throw new Error("the embedded PostgreSQL is always there");
   running = await runProfile({ database, clock });
-  await running.bus.broadcast([auditEvent.name], async (event) => void audited.push(event));
+  await running.bus.broadcast([auditRecordedTopic.name], async (event) => void audited.push(event));
 });
 afterAll(() => running[Symbol.asyncDispose]());
 
@@ -189,7 +188,7 @@ describe("UpdateField", () => {
     await profiles.updateField(said(customerId, "ana@example.com"));
     const mine = () => audited.filter(({ tenantId }) => tenantId === identity.tenantId);
     await vi.waitFor(() => expect(mine()).toHaveLength(1));
-    const [event] = mine().map((one) => messageOf(auditEvent, one).event);
+    const [event] = mine().map((one) => messageOf(auditRecordedTopic, one).event);
     expect(event).toMatchObject({
       tenantId: identity.tenantId,
       actor: "olga",

@@ -1,14 +1,14 @@
-import { enumToJson } from "@bufbuild/protobuf";
+import { enumToJson, type JsonObject } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { identityOf, tenantOf } from "@soldier/chassis/identity";
 import { type Route, route } from "@soldier/chassis/service";
+import { type Act, audited } from "@soldier/events/audited";
 import type { Clock } from "@soldier/kernel/clock";
 import { Fault } from "@soldier/kernel/fault";
 import { FieldSourceSchema } from "@soldier/proto/profile/v1/profile";
 import { ProfileService } from "@soldier/proto/profile/v1/profile_service";
 import { claimMessage, fieldMessage } from "../domain/messages.ts";
 import type { ProfileStore } from "../store/profile-store.ts";
-import { audited } from "./audit.ts";
 import { newClaim } from "./new-claim.ts";
 import { customerAfter, pageToken, versionAfter } from "./page-token.ts";
 
@@ -64,7 +64,7 @@ export function profileRpc({ store, clock, announced }: ProfileRpcOptions): Rout
             verified_by: claim.verified?.method ?? "",
           };
           const action = "profile.field_updated";
-          return [audited({ tenantId, actor: subject, action, customerId, at: now, details })];
+          return [audited({ tenantId, subject }, actOn(customerId, action, details), now)];
         },
       );
       if (!claimed) throw absent(customerId);
@@ -87,7 +87,7 @@ export function profileRpc({ store, clock, announced }: ProfileRpcOptions): Rout
       const outcome = await store.link(tenantId, customerId, identity, now, () => {
         const action = "profile.identity_linked";
         const details = { channel };
-        return [audited({ tenantId, actor: subject, action, customerId, at: now, details })];
+        return [audited({ tenantId, subject }, actOn(customerId, action, details), now)];
       });
       if (outcome === "absent") throw absent(customerId);
       if (outcome === "taken")
@@ -117,13 +117,18 @@ export function profileRpc({ store, clock, announced }: ProfileRpcOptions): Rout
       const consents = await store.consent(tenantId, customerId, given, now, () => {
         const action = granted ? "profile.consent_given" : "profile.consent_withdrawn";
         const details = { purpose };
-        return [audited({ tenantId, actor: subject, action, customerId, at: now, details })];
+        return [audited({ tenantId, subject }, actOn(customerId, action, details), now)];
       });
       if (!consents) throw absent(customerId);
       announced();
       return { consents: [...consents] };
     },
   });
+}
+
+/** The details never hold values: they are the customer's. */
+function actOn(resourceId: string, action: string, details: JsonObject): Act {
+  return { action, resourceKind: "customer", resourceId, details };
 }
 
 function absent(customerId: string): Fault {

@@ -1,20 +1,10 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { type Event, newEvent, topic } from "@soldier/events/event";
-import { traceparentOfNow } from "@soldier/events/tracing";
-import { newId } from "@soldier/kernel/ids";
+import { audited } from "@soldier/events/audited";
+import { type Event, newEvent } from "@soldier/events/event";
+import { sessionClosedTopic, turnCommittedTopic } from "@soldier/events/topics";
 import type { CommitTurnRequest } from "@soldier/proto/session/v1/session_service";
-import {
-  AuditRecordedSchema,
-  SessionClosedSchema,
-  TurnCommittedSchema,
-} from "@soldier/proto/events/v1/events";
 import type { Session, Turn } from "@soldier/proto/session/v1/session";
 import type { Viewer } from "../store/session-store.ts";
-
-const turnCommittedTopic = topic("turn.committed", TurnCommittedSchema);
-const sessionClosedTopic = topic("session.closed", SessionClosedSchema);
-const auditTopic = topic("audit.event", AuditRecordedSchema);
 
 /** Without what is the same for all turns of a session: the store adds it. */
 export function turnCommitted(
@@ -37,28 +27,18 @@ export function sessionClosed(viewer: Viewer, session: Session, now: Date): read
   const { tenantId } = viewer;
   return [
     newEvent(sessionClosedTopic, tenantId, { tenantId, session }, now),
-    audited(viewer, session, "session.closed", {}, now),
+    sessionAudited(viewer, session, "session.closed", {}, now),
   ];
 }
 
 /** Says who did what to a session. The details must not hold secrets or customers' text. */
-export function audited(
-  { tenantId, subject }: Viewer,
+export function sessionAudited(
+  viewer: Viewer,
   session: Session,
   action: string,
   details: JsonObject,
   now: Date,
 ): Event {
-  const event = {
-    id: newId(),
-    tenantId,
-    actor: subject,
-    action,
-    resourceKind: "session",
-    resourceId: session.id,
-    occurredAt: timestampFromDate(now),
-    traceId: traceparentOfNow()?.split("-")[1] ?? "",
-    details,
-  };
-  return newEvent(auditTopic, tenantId, { event }, now);
+  const act = { action, resourceKind: "session", resourceId: session.id, details };
+  return audited(viewer, act, now);
 }

@@ -11,7 +11,7 @@ import {
 import { keyIn, page, pageSize } from "../domain/page.ts";
 import { closed, deleted, overridden } from "../domain/session.ts";
 import type { Stored } from "../store/session-store.ts";
-import { audited, sessionClosed } from "./events.ts";
+import { sessionAudited, sessionClosed } from "./events.ts";
 import * as refusals from "./refusals.ts";
 import { type SessionParts, shown, viewerOf } from "./session-parts.ts";
 import { turnRpc } from "./turn-rpc.ts";
@@ -70,7 +70,7 @@ export function sessionRpc(parts: SessionParts): Route {
       const stored = await store.change(viewer, sessionId, (found) => {
         const session = deleted(found, now);
         if (!session) return undefined;
-        const events = [audited(viewer, session, "session.deleted", {}, now)];
+        const events = [sessionAudited(viewer, session, "session.deleted", {}, now)];
         return { session, endsTurn: true, events };
       });
       present(stored, sessionId);
@@ -91,7 +91,7 @@ export function sessionRpc(parts: SessionParts): Route {
           from: placeName(from.state?.position),
           to: placeName(req.position),
         };
-        const events = [audited(viewer, session, "session.step_overridden", details, now)];
+        const events = [sessionAudited(viewer, session, "session.step_overridden", details, now)];
         return { session, endsTurn: false, events };
       });
       committed();

@@ -1,0 +1,19 @@
+import {
+  AuditRecordedSchema,
+  ConfigPublishedSchema,
+  SessionClosedSchema,
+  TurnCommittedSchema,
+} from "@soldier/proto/events/v1/events";
+import { topic } from "./event.ts";
+
+/** A turn became real. Followed by audit, memory and profile. */
+export const turnCommittedTopic = topic("turn.committed", TurnCommittedSchema);
+
+/** A conversation ended. */
+export const sessionClosedTopic = topic("session.closed", SessionClosedSchema);
+
+/** Another version of an agent is live. */
+export const configPublishedTopic = topic("config.published", ConfigPublishedSchema);
+
+/** Something was done that is worth auditing. */
+export const auditRecordedTopic = topic("audit.event", AuditRecordedSchema);
