@@ -33,6 +33,8 @@ export interface CompiledBundle {
   /** In the order of `scenarios`. */
   readonly entryIndex: MatchIndex;
   readonly templatesById: ReadonlyMap<string, CompiledTemplate>;
+  /** Templates that no rule and no step names: they speak for a place or a moment. */
+  readonly unnamedTemplates: readonly CompiledTemplate[];
   readonly toolsById: ReadonlyMap<string, Tool>;
   readonly variables: ReadonlyMap<string, Variable>;
   readonly variableValues: readonly VariableValue[];
@@ -93,6 +95,11 @@ export function compileBundle(
   const { agent } = bundle;
   if (!agent) throw new Error(`bundle ${bundle.agentId} version ${bundle.version} has no agent`);
   const scenarios = bundle.scenarios.map((scenario) => compiled(scenario, dimensions, vectorOf));
+  const templates = bundle.templates.map((template) => ({ template, parts: partsOf(template) }));
+  const named = new Set([
+    ...bundle.rules.flatMap(({ templateIds }) => templateIds),
+    ...bundle.scenarios.flatMap(({ steps }) => steps.flatMap(({ templateIds }) => templateIds)),
+  ]);
   return {
     tenantId: bundle.tenantId,
     agentId: bundle.agentId,
@@ -106,9 +113,8 @@ export function compileBundle(
     scenarios,
     scenariosById: new Map(scenarios.map((made) => [made.scenario.id, made])),
     entryIndex: matchIndex(bundle.scenarios.map(entryOf), dimensions, vectorOf),
-    templatesById: new Map(
-      bundle.templates.map((template) => [template.id, { template, parts: partsOf(template) }]),
-    ),
+    templatesById: new Map(templates.map((made) => [made.template.id, made])),
+    unnamedTemplates: templates.filter(({ template }) => !named.has(template.id)),
     toolsById: byId(bundle.tools),
     variables: new Map(bundle.variables.map((variable) => [variable.name, variable])),
     variableValues: bundle.variableValues,

@@ -1,6 +1,5 @@
-import { type Bm25Index, bm25Index } from "@soldier/retrieval/bm25";
-import { bestByOwner, hybridScores } from "@soldier/retrieval/fusion";
-import { centroid, packedVectorIndex, type VectorIndex } from "@soldier/retrieval/vectors";
+import { hybridScores } from "@soldier/retrieval/fusion";
+import { hybridIndex } from "@soldier/retrieval/hybrid-index";
 
 /** What is matched against a message: a condition in plain language, and what customers might say. */
 export interface Matchable {
@@ -40,61 +39,31 @@ export function textsOf({ condition, examples }: Matchable): readonly string[] {
   return [condition, ...examples].filter((text) => text.trim() !== "");
 }
 
-/**
- * An index of entries, each scored half by the nearest of its texts and half by the middle of all of
- * them: better at the first place than either alone. Words add what vectors blur, such as names.
- */
 export function matchIndex(
   entries: readonly Matchable[],
   dimensions: number,
   vectorOf: VectorOf,
 ): MatchIndex {
-  const texts: string[] = [];
-  const owners: number[] = [];
-  entries.forEach((entry, owner) => {
-    for (const text of textsOf(entry)) {
-      texts.push(text);
-      owners.push(owner);
-    }
-  });
-  const ownerOf = Uint32Array.from(owners);
   const none = new Float32Array(dimensions);
-  const vectors = texts.map((text) => vectorOf(text) ?? none);
-  const nearest = packed(vectors, dimensions);
-  const middles = packed(
-    entries.map((_, owner) =>
-      centroid(
-        vectors.filter((_vector, i) => owners[i] === owner),
-        dimensions,
-      ),
-    ),
+  const index = hybridIndex(
+    entries.map(textsOf).map((texts) => ({
+      texts,
+      vectors: texts.map((text) => vectorOf(text) ?? none),
+    })),
     dimensions,
   );
-  const words: Bm25Index = bm25Index(texts);
-
-  function best(scores: Float32Array): Float32Array {
-    return bestByOwner(scores, ownerOf, entries.length).map((score) =>
-      Number.isFinite(score) ? score : 0,
-    );
-  }
-
   return {
     size: entries.length,
     scores(text, vector, weights) {
       if (entries.length === 0) return [];
-      const bm25 = best(words.normalisedScores(text));
-      const cosines = vector
-        ? best(nearest.similarities(vector))
-        : new Float32Array(entries.length);
-      const middle = vector ? middles.similarities(vector) : cosines;
-      const mixed = cosines.map((cosine, i) => (cosine + (middle[i] ?? 0)) / 2);
-      const hybrid = hybridScores(
-        { vector: mixed, bm25 },
-        { vector: weights.vector_weight, bm25: weights.bm25_weight },
-      );
+      const parts = index.scores({ text, vector: vector ?? none });
+      const hybrid = hybridScores(parts, {
+        vector: weights.vector_weight,
+        bm25: weights.bm25_weight,
+      });
       return Array.from(hybrid, (score, i) => ({
-        vector: mixed[i] ?? 0,
-        bm25: bm25[i] ?? 0,
+        vector: parts.vector[i] ?? 0,
+        bm25: parts.bm25[i] ?? 0,
         hybrid: score,
         match: likelihood(score, weights),
       }));
@@ -111,10 +80,4 @@ export function likelihood(
 ): number {
   if (slope === 0) return Math.min(1, Math.max(0, hybrid));
   return 1 / (1 + Math.exp(-slope * (hybrid - midpoint)));
-}
-
-function packed(vectors: readonly Float32Array[], dimensions: number): VectorIndex {
-  const rows = new Float32Array(vectors.length * dimensions);
-  vectors.forEach((vector, row) => rows.set(vector, row * dimensions));
-  return packedVectorIndex(rows, dimensions);
 }

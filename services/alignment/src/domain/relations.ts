@@ -134,7 +134,7 @@ function answer(
   const acts = relations.flatMap((relation) => actsOf(relation, matched, standing));
   const questions = asked.flatMap(({ relation, asks, among, unneeded }) =>
     unneeded
-      ? unneeded.map((target) => act(relation, among[0] ?? asks, target, "dropped"))
+      ? unneeded.map((target) => act(relation, `rule:${among[0] ?? asks}`, target, "dropped"))
       : among.map((target) => act(relation, `rule:${asks}`, target, "asked")),
   );
   const isScenario = new Set(

@@ -16,22 +16,27 @@ import { z } from "zod";
 const share = z.number().min(0).max(1);
 const count = z.int().min(0).max(1_000);
 
-const bounds = { min_k: count, max_k: count.min(1), min_score: share };
+/** Every strategy's parameters side by side, so that the kind alone can be changed. */
+const selectionTable = (fallback: SelectionStrategy) =>
+  z
+    .strictObject({
+      kind: z
+        .enum(["fixed_k", "elbow", "adaptive_k", "entropy", "clustering"])
+        .default(fallback.kind),
+      min_k: count.default(fallback.min_k),
+      max_k: count.min(1).default(fallback.max_k),
+      min_score: share.default(fallback.min_score),
+      k: count.default(selectionDefaults.fixed_k.k),
+      drop: share.default(selectionDefaults.elbow.drop),
+      alpha: z.number().positive().default(selectionDefaults.adaptive_k.alpha),
+      ks: z.tuple([count, count, count]).default([...selectionDefaults.entropy.ks]),
+      eps: share.default(selectionDefaults.clustering.eps),
+      min_size: count.min(1).default(selectionDefaults.clustering.min_size),
+      top: count.min(1).default(selectionDefaults.clustering.top),
+    })
+    .prefault({});
 
-/** One of the strategies with all of its parameters. */
-const selection = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("fixed_k"), k: count, ...bounds }),
-  z.strictObject({ kind: z.literal("elbow"), drop: share, ...bounds }),
-  z.strictObject({ kind: z.literal("adaptive_k"), alpha: z.number().positive(), ...bounds }),
-  z.strictObject({ kind: z.literal("entropy"), ks: z.tuple([count, count, count]), ...bounds }),
-  z.strictObject({
-    kind: z.literal("clustering"),
-    eps: share,
-    min_size: count.min(1),
-    top: count.min(1),
-    ...bounds,
-  }),
-]);
+type SelectionTable = z.output<ReturnType<typeof selectionTable>>;
 
 /** Steps that an agent or a deployment may do without; the others are what makes a turn a turn. */
 export const optionalSteps = [
@@ -87,9 +92,9 @@ export const turnDefaults = {
     .prefault({}),
   selection: z
     .strictObject({
-      rules: selection.default(selectionFor.rules),
-      scenarios: selection.default({ ...selectionFor.scenarios, ks: [3, 5, 10] }),
-      memory: selection.default(selectionFor.memory),
+      rules: selectionTable(selectionFor.rules),
+      scenarios: selectionTable(selectionFor.scenarios),
+      memory: selectionTable(selectionFor.memory),
     })
     .prefault({}),
 };
@@ -98,8 +103,9 @@ const turnDefaultsTable = z.object(turnDefaults);
 export type TurnDefaults = z.output<typeof turnDefaultsTable>;
 
 /** How the turns of one agent are processed: its own settings over the deployment's. */
-export interface TurnSettings extends Omit<TurnDefaults, "disabled_steps"> {
+export interface TurnSettings extends Omit<TurnDefaults, "disabled_steps" | "selection"> {
   readonly disabled_steps: ReadonlySet<string>;
+  readonly selection: Readonly<Record<"rules" | "scenarios" | "memory", SelectionStrategy>>;
   /** The agent's own FALLBACK template; empty for none. */
   readonly fallback_template_id: string;
 }
@@ -184,37 +190,61 @@ const kinds: Partial<Record<SelectionKind, SelectionStrategy["kind"]>> = {
   [SelectionKind.CLUSTERING]: "clustering",
 };
 
-/**
- * The strategy that a message describes. One without a kind adjusts the deployment's; one with a
- * kind of its own begins from that kind's defaults. Keys of other kinds are ignored.
- */
+/** The strategy that an agent's message describes, over the deployment's own numbers. */
 function strategy(
   message: StrategyMessage | undefined,
-  fallback: SelectionStrategy,
-): TurnDefaults["selection"]["rules"] {
-  const kind = kinds[message?.kind ?? 0] ?? fallback.kind;
-  const base =
-    kind === fallback.kind ? fallback : { ...selectionDefaults[kind], ...room(fallback) };
-  const own = set({
-    min_k: message?.minK,
-    max_k: message?.maxK,
-    min_score: message?.minScore,
-    k: message?.k,
-    drop: message?.drop,
-    alpha: message?.alpha,
-    eps: message?.eps,
-    min_size: message?.clusterSizeMin,
-    top: message?.clusterTop,
-    ks: message?.entropyKs.length === 3 ? message.entropyKs : undefined,
-  });
-  const keys = Object.keys(base);
-  const known = Object.entries(own).filter(([key]) => keys.includes(key));
-  return selection.parse({ ...base, ...Object.fromEntries(known) });
+  fallback: SelectionTable,
+): SelectionStrategy {
+  const table: SelectionTable = {
+    ...fallback,
+    ...set({
+      kind: kinds[message?.kind ?? 0],
+      min_k: message?.minK,
+      max_k: message?.maxK,
+      min_score: message?.minScore ?? ownMinScore(message, fallback),
+      k: message?.k,
+      drop: message?.drop,
+      alpha: message?.alpha,
+      eps: message?.eps,
+      min_size: message?.clusterSizeMin,
+      top: message?.clusterTop,
+      ks: threeOf(message?.entropyKs),
+    }),
+  };
+  const { min_k, max_k, min_score } = table;
+  const bounds = { min_k, max_k, min_score };
+  switch (table.kind) {
+    case "fixed_k":
+      return { kind: table.kind, k: table.k, ...bounds };
+    case "elbow":
+      return { kind: table.kind, drop: table.drop, ...bounds };
+    case "adaptive_k":
+      return { kind: table.kind, alpha: table.alpha, ...bounds };
+    case "entropy":
+      return { kind: table.kind, ks: table.ks, ...bounds };
+    case "clustering": {
+      const { kind, eps, min_size, top } = table;
+      return { kind, eps, min_size, top, ...bounds };
+    }
+  }
 }
 
-/** How much there is room for does not depend on the strategy. */
-function room({ max_k }: SelectionStrategy) {
-  return { max_k };
+/** Another kind than the deployment's begins from its own least score. */
+function ownMinScore(
+  message: StrategyMessage | undefined,
+  fallback: SelectionTable,
+): number | undefined {
+  const kind = kinds[message?.kind ?? 0];
+  return kind === undefined || kind === fallback.kind
+    ? undefined
+    : selectionDefaults[kind].min_score;
+}
+
+function threeOf(ks: readonly number[] | undefined): [number, number, number] | undefined {
+  const [first, second, third, ...more] = ks ?? [];
+  if (first === undefined || second === undefined || third === undefined || more.length > 0)
+    return undefined;
+  return [first, second, third];
 }
 
 /** Only the entries that have a value. */

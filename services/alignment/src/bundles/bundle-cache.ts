@@ -1,0 +1,154 @@
+import type { Client } from "@connectrpc/connect";
+import type { Embedder } from "@soldier/ai/embedder";
+import { detached } from "@soldier/chassis/current";
+import type { Clock } from "@soldier/kernel/clock";
+import { Fault } from "@soldier/kernel/fault";
+import type { Log } from "@soldier/kernel/log";
+import type { Bundle } from "@soldier/proto/config/v1/bundle";
+import type { ConfigService } from "@soldier/proto/config/v1/config_service";
+import { LRUCache } from "lru-cache";
+import {
+  compileBundle,
+  type CompiledBundle,
+  textsToMatch,
+  vectorsOf,
+} from "../domain/compiled-bundle.ts";
+import type { TurnDefaults } from "../domain/turn-settings.ts";
+import type { Bundles } from "../pipeline/means.ts";
+
+export interface BundleCacheOptions {
+  readonly config: Client<typeof ConfigService>;
+  readonly embedder: Embedder;
+  readonly defaults: TurnDefaults;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A version is asked for again after so long, in case the news of a publish was lost. */
+  readonly recheckMs: number;
+  readonly bundlesMax: number;
+}
+
+export interface BundleCache extends Bundles {
+  /** Another version is live: the next turn of this agent asks for it. */
+  published(tenantId: string, agent: { readonly id: string; readonly slug: string }): void;
+}
+
+interface Entry {
+  readonly compiled: CompiledBundle;
+  checkedAtMs: number;
+}
+
+/** Embeds no more texts than this at once, so that turns in between are not kept waiting. */
+const batchSize = 64;
+
+/**
+ * Versions that turns run on, each fetched and compiled once however many turns want it, and held
+ * until others push it out. While config can't be reached turns go on with what is held.
+ */
+export function bundleCache(options: BundleCacheOptions): BundleCache {
+  const { config, embedder, defaults, clock, log, recheckMs, bundlesMax } = options;
+  const entries = new LRUCache<string, Entry>({ max: bundlesMax });
+  const loading = new Map<string, Promise<CompiledBundle>>();
+
+  async function load(tenantId: string, agent: string, key: string): Promise<CompiledBundle> {
+    const held = entries.get(key);
+    const askedAtMs = clock.monotonicMs();
+    try {
+      const { bundle } = await config.getBundle({
+        agentId: agent,
+        knownVersion: BigInt(held?.compiled.version ?? 0),
+      });
+      if (!bundle) {
+        if (!held) throw new Error(`config sent no bundle of ${agent}`);
+        held.checkedAtMs = askedAtMs;
+        return held.compiled;
+      }
+      const compiled = sameVersion(tenantId, bundle) ?? (await compile(bundle));
+      const entry = { compiled, checkedAtMs: askedAtMs };
+      entries.set(key, entry);
+      for (const alias of [compiled.agentId, compiled.agent.slug])
+        entries.set(keyOf(tenantId, alias), entry);
+      return compiled;
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      if (held && passing.has(error.kind)) {
+        log.warn({ agent, reason: error.reason }, "config is away; turns go on with what is held");
+        held.checkedAtMs = askedAtMs;
+        return held.compiled;
+      }
+      entries.delete(key);
+      throw error;
+    }
+  }
+
+  function sameVersion(tenantId: string, bundle: Bundle): CompiledBundle | undefined {
+    const known = entries.get(keyOf(tenantId, bundle.agentId))?.compiled;
+    return known?.version === Number(bundle.version) ? known : undefined;
+  }
+
+  async function compile(bundle: Bundle): Promise<CompiledBundle> {
+    const startedMs = clock.monotonicMs();
+    const vectors = new Map<string, Float32Array>();
+    const table = bundle.embeddings;
+    const usable = table?.model === embedder.model && table.dimensions === embedder.dimensions;
+    if (table && usable) for (const [text, vector] of vectorsOf(table)) vectors.set(text, vector);
+    // Vectors of another model are worth nothing here.
+    const missing = textsToMatch(bundle).filter((text) => !vectors.has(text));
+    for (let from = 0; from < missing.length; from += batchSize) {
+      const batch = missing.slice(from, from + batchSize);
+      const made = await embedder.embed(batch, AbortSignal.timeout(embedTimeoutMs));
+      batch.forEach((text, i) => {
+        const vector = made[i];
+        if (vector) vectors.set(text, vector);
+      });
+    }
+    const compiled = compileBundle(bundle, defaults, embedder.dimensions, (text) =>
+      vectors.get(text),
+    );
+    log.info(
+      {
+        agent: compiled.agent.slug,
+        version: compiled.version,
+        rules: compiled.rules.length,
+        embedded: missing.length,
+        elapsed_ms: Math.round(clock.monotonicMs() - startedMs),
+      },
+      "compiled a bundle",
+    );
+    return compiled;
+  }
+
+  return {
+    async current(tenantId, agent) {
+      const key = keyOf(tenantId, agent);
+      const held = entries.get(key);
+      if (held && clock.monotonicMs() - held.checkedAtMs < recheckMs) return held.compiled;
+      const running = loading.get(key);
+      if (running) return running;
+      // Others wait for it, too: it must not end with the call that happened to be first.
+      const load_ = detached(() => load(tenantId, agent, key)).finally(() => loading.delete(key));
+      loading.set(key, load_);
+      return load_;
+    },
+    published(tenantId, { id, slug }) {
+      for (const agent of [id, slug]) {
+        const held = entries.get(keyOf(tenantId, agent));
+        if (held) held.checkedAtMs = Number.NEGATIVE_INFINITY;
+      }
+    },
+  };
+}
+
+const embedTimeoutMs = 120_000;
+
+/** Faults that say nothing about the agent. */
+const passing: ReadonlySet<Fault["kind"]> = new Set([
+  "unavailable",
+  "deadline",
+  "exhausted",
+  "cancelled",
+  "internal",
+]);
+
+function keyOf(tenantId: string, agent: string): string {
+  return `${tenantId}\u0000${agent}`;
+}

@@ -1,0 +1,111 @@
+import type { TemplateCandidate } from "./templates.ts";
+
+/** A reply that needs no model. */
+export interface PlannedReply {
+  readonly source: "template" | "prompt" | "fallback" | "built_in";
+  readonly text: string;
+  /** The templates that it is made of. */
+  readonly templateIds: readonly string[];
+  /** Why nothing better was said, for a fallback. */
+  readonly reason: string;
+}
+
+export interface ReplyQuestion {
+  readonly candidates: readonly TemplateCandidate[];
+  /** What the agent must know before it can go on, as questions to the customer. */
+  readonly asks: readonly string[];
+  /** The session came to its step in this turn. */
+  readonly arrived: boolean;
+  /** How the step asks for what it collects, while that is unknown; empty for nothing. */
+  readonly stepAsks: string;
+  /** What the step is for, in the author's words; empty when in no scenario. */
+  readonly stepInstructions: string;
+}
+
+/** What rules say by templates in one turn, at most: more is a lecture. */
+const ruleRepliesMax = 2;
+
+/** What a template says word for word; it wins over everything, and no model is asked. */
+export function exclusiveReply(candidates: readonly TemplateCandidate[]): PlannedReply | undefined {
+  const [best] = candidates
+    .filter(({ mode, text }) => mode === "EXCLUSIVE" && text !== undefined)
+    .toSorted((a, b) => b.priority - a.priority);
+  return best && said([best]);
+}
+
+/**
+ * A reply from templates and prompts alone: what the rules have to say, then what the agent needs to
+ * know, then the step's own words. Nothing is said twice. Undefined when there is nothing to say.
+ */
+export function composedReply(question: ReplyQuestion): PlannedReply | undefined {
+  const usable = question.candidates.filter(
+    ({ mode, text }) => mode === "SUGGEST" && text !== undefined,
+  );
+  const ofRules = firstOfEach(usable.filter(({ rule }) => rule)).slice(0, ruleRepliesMax);
+  const ofStep = usable.filter(({ rule }) => !rule).slice(0, 1);
+  // A question that was interrupted is asked again, the step's whole text is not.
+  const speaks = question.arrived || ofRules.length === 0 ? ofStep : [];
+  const asksMore = question.asks.length > 0;
+  const templates = [...ofRules, ...(asksMore ? [] : speaks)];
+  const asks = asksMore ? question.asks : speaks.length > 0 ? [] : [question.stepAsks];
+  const paragraphs = distinct([...templates.map(({ text }) => text ?? ""), ...asks]);
+  if (paragraphs.length > 0) {
+    const planned = said(templates);
+    return {
+      ...planned,
+      source: templates.length > 0 ? "template" : "prompt",
+      text: paragraphs.join("\n\n"),
+    };
+  }
+  if (question.stepInstructions === "") return undefined;
+  return { source: "prompt", text: question.stepInstructions, templateIds: [], reason: "" };
+}
+
+/** The first FALLBACK template that can be said: the rules' own, then the agent's. */
+export function fallbackReply(
+  candidates: readonly TemplateCandidate[],
+  agents: TemplateCandidate | undefined,
+  reason: string,
+  suits: (text: string) => boolean = () => true,
+): PlannedReply {
+  const found = [
+    ...candidates.filter(({ mode }) => mode === "FALLBACK"),
+    ...(agents ? [agents] : []),
+  ]
+    .filter(({ text }) => text !== undefined && suits(text))
+    .at(0);
+  if (found) return { ...said([found]), source: "fallback", reason };
+  return { source: "built_in", text: builtInSentence, templateIds: [], reason };
+}
+
+export const builtInSentence =
+  "I'm sorry, I can't help with that right now. Could you put it another way, or try again in a moment?";
+
+function said(candidates: readonly TemplateCandidate[]): PlannedReply {
+  return {
+    source: "template",
+    text: candidates.map(({ text }) => text ?? "").join("\n\n"),
+    templateIds: candidates.map(({ id }) => id),
+    reason: "",
+  };
+}
+
+function firstOfEach(candidates: readonly TemplateCandidate[]): readonly TemplateCandidate[] {
+  const seen = new Set<string>();
+  return candidates.filter(({ rule }) => {
+    const id = rule?.id ?? "";
+    return !seen.has(id) && Boolean(seen.add(id));
+  });
+}
+
+/** Without empty ones and without those that another one already says. */
+function distinct(texts: readonly string[]): readonly string[] {
+  const kept: string[] = [];
+  for (const text of texts.map((each) => each.trim()))
+    if (text !== "" && !kept.some((other) => same(other).includes(same(text)))) kept.push(text);
+  return kept;
+}
+
+function same(text: string): string {
+  return text.toLowerCase().replaceAll(/\s+/g, " ");
+}

@@ -1,0 +1,45 @@
+import type { Client } from "@connectrpc/connect";
+import type { Embedder } from "@soldier/ai/embedder";
+import type { LanguageModel } from "@soldier/ai/language-model";
+import type { Reranker } from "@soldier/ai/reranker";
+import type { Clock } from "@soldier/kernel/clock";
+import type { MemoryService } from "@soldier/proto/memory/v1/memory_service";
+import type { ProfileService } from "@soldier/proto/profile/v1/profile_service";
+import type { SessionService } from "@soldier/proto/session/v1/session_service";
+import type { CompiledBundle } from "../domain/compiled-bundle.ts";
+import type { ToolTransport } from "./tool-transport.ts";
+
+/** What turns are made with. */
+export interface Means {
+  readonly bundles: Bundles;
+  readonly session: Client<typeof SessionService>;
+  readonly profile: Client<typeof ProfileService>;
+  readonly memory: Client<typeof MemoryService>;
+  readonly embedder: Embedder;
+  /** Undefined: keyless. Scores decide and templates speak. */
+  readonly model: LanguageModel | undefined;
+  readonly reranker: Reranker;
+  readonly tools: ToolMeans;
+  readonly clock: Clock;
+  readonly limits: TurnLimits;
+}
+
+/** Published behaviour, ready to use. */
+export interface Bundles {
+  /** The version that is live, by the agent's id or slug. Throws AGENT_NOT_FOUND, AGENT_NOT_PUBLISHED. */
+  current(tenantId: string, agent: string): Promise<CompiledBundle>;
+}
+
+export interface ToolMeans {
+  readonly transport: ToolTransport;
+  /** Secrets and addresses that tools refer to as ${name}. */
+  readonly settings: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+export interface TurnLimits {
+  readonly leaseMs: number;
+  readonly turnTimeoutMs: number;
+  readonly messageSizeMaxBytes: number;
+  readonly historyTurnsMax: number;
+}

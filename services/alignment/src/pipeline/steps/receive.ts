@@ -1,0 +1,231 @@
+import { createHash } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { Fault } from "@soldier/kernel/fault";
+import { newId } from "@soldier/kernel/ids";
+import { Channel } from "@soldier/proto/common/v1/resource";
+import { type Session, SessionStatus } from "@soldier/proto/session/v1/session";
+import { BeginTurnResult, type BeginTurnResponse } from "@soldier/proto/session/v1/session_service";
+import type { CompiledBundle } from "../../domain/compiled-bundle.ts";
+import type { TurnSettings } from "../../domain/turn-settings.ts";
+import type { Means } from "../means.ts";
+import type { Step } from "../step.ts";
+import type { Customer, Incoming } from "../turn.ts";
+
+type Adds =
+  | "turnId"
+  | "turnNumber"
+  | "receivedAt"
+  | "bundle"
+  | "session"
+  | "history"
+  | "customer"
+  | "off"
+  | "budget";
+
+/**
+ * Finds or opens the session and takes the right to write it. A message that was answered before ends
+ * the turn here with that answer. A session that exists is begun first, because it says which agent
+ * and customer it belongs to.
+ */
+export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Adds> {
+  return {
+    name: "receive",
+    async run({ incoming, claim, outlet }, signal) {
+      const receivedAt = means.clock.now();
+      checkText(incoming.text, means.limits.messageSizeMaxBytes);
+      const turnId = newId();
+      const opening = incoming.sessionId ? undefined : await opened(incoming, means);
+      const begun = await begin(incoming, opening, turnId, means, signal);
+      const session = present(begun.session);
+      if (begun.result === BeginTurnResult.ANSWERED && begun.answered)
+        return {
+          answered: { turn: begun.answered, replayed: true, position: session.state?.position },
+        };
+
+      if (!begun.lease) throw new Error("a turn was begun without a lease");
+      claim.hold(begun.lease);
+      const bundle =
+        opening?.bundle ?? (await means.bundles.current(incoming.tenantId, session.agentId));
+      const customer = opening?.customer ?? {
+        id: session.customerId,
+        externalId: incoming.externalId,
+        profile: undefined,
+      };
+      outlet.started({ sessionId: session.id, turnId, turnNumber: begun.turnNumber });
+      const { settings } = bundle;
+      return {
+        turnId,
+        turnNumber: begun.turnNumber,
+        receivedAt,
+        bundle,
+        session,
+        history: begun.history.slice(-settings.history_turns_max),
+        customer,
+        off: switchedOff(settings, session),
+        budget: AbortSignal.any([signal, AbortSignal.timeout(settings.turn_timeout_ms)]),
+      };
+    },
+  };
+}
+
+interface Opening {
+  readonly bundle: CompiledBundle;
+  readonly customer: Customer;
+}
+
+/** What a new session is made of: the agent and the customer, looked up side by side. */
+async function opened(incoming: Incoming, means: Means): Promise<Opening> {
+  const fields = [
+    ...(incoming.agent ? [] : [{ field: "agent", description: "is needed to open a session" }]),
+    ...(incoming.customerId || incoming.externalId
+      ? []
+      : [{ field: "customer", description: "is needed to open a session" }]),
+  ];
+  if (fields.length > 0)
+    throw new Fault(
+      "invalid",
+      "a message needs a session, or an agent and a customer to open one",
+      {
+        reason: "SESSION_OR_AGENT_NEEDED",
+        fields,
+      },
+    );
+  const [bundle, customer] = await Promise.all([
+    means.bundles.current(incoming.tenantId, incoming.agent),
+    customerOf(incoming, means),
+  ]);
+  return { bundle, customer };
+}
+
+async function customerOf(incoming: Incoming, { profile }: Means): Promise<Customer> {
+  const { customerId, externalId } = incoming;
+  const found = customerId
+    ? (await profile.recallProfile({ customerId })).profile
+    : (await profile.getOrCreateProfile({ channel: channelOf(incoming), externalId })).profile;
+  if (!found) throw new Error("the profile service answered without a profile");
+  return { id: found.id, externalId, profile: found };
+}
+
+/** Takes the lease, waiting for a running turn as the agent's policy says. */
+async function begin(
+  incoming: Incoming,
+  opening: Opening | undefined,
+  turnId: string,
+  means: Means,
+  signal: AbortSignal,
+): Promise<BeginTurnResponse> {
+  const waitUntilMs = performance.now() + means.limits.turnTimeoutMs;
+  const request = {
+    target: opening
+      ? ({
+          case: "newSession",
+          value: {
+            agentId: opening.bundle.agentId,
+            customerId: opening.customer.id,
+            channel: channelOf(incoming),
+            metadata: incoming.metadata,
+          },
+        } as const)
+      : ({ case: "sessionId", value: incoming.sessionId } as const),
+    turnId,
+    idempotencyKey: incoming.idempotencyKey,
+    requestHash: hashOf(incoming),
+    leaseMs: BigInt(means.limits.leaseMs),
+    historyTurnsMax: opening?.bundle.settings.history_turns_max ?? means.limits.historyTurnsMax,
+  };
+  let supersede = opening?.bundle.settings.busy_policy === "supersede";
+  for (let waitMs = waitMinMs; ; waitMs = Math.min(waitMs * 2, waitMaxMs)) {
+    const begun = await means.session.beginTurn({ ...request, supersede });
+    const busy = begun.result === BeginTurnResult.BUSY;
+    if (!busy && begun.result !== BeginTurnResult.IN_PROGRESS) return begun;
+
+    if (busy) {
+      const { agentId } = present(begun.session);
+      const { settings } = await means.bundles.current(incoming.tenantId, agentId);
+      if (settings.busy_policy === "reject") throw sessionBusy();
+      if (settings.busy_policy === "supersede" && !supersede) {
+        supersede = true;
+        continue;
+      }
+    }
+    const restMs = waitUntilMs - performance.now();
+    if (restMs <= 0) throw busy ? sessionBusy() : inProgress();
+    const hintMs = Number(begun.retryAfterMs) || waitMs;
+    await paused(Math.min(waitMs, hintMs, restMs), signal);
+  }
+}
+
+const waitMinMs = 10;
+const waitMaxMs = 250;
+
+async function paused(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await pause(ms, undefined, { signal });
+  } catch {
+    signal.throwIfAborted(); // with the call's own reason, not the timer's
+  }
+}
+
+function switchedOff(settings: TurnSettings, session: Session): ReadonlyMap<string, string> {
+  if (session.status === SessionStatus.INTERRUPTED)
+    return new Map(silentSteps.map((step) => [step, "the session is in a person's hands"]));
+  return new Map([...settings.disabled_steps].map((step) => [step, "switched off"]));
+}
+
+/** Everything that would lead to an answer. */
+const silentSteps = [
+  "reconcile",
+  "extract-context",
+  "retrieve",
+  "rerank",
+  "filter-rules",
+  "resolve-relations",
+  "navigate-scenario",
+  "execute-tools",
+  "generate",
+  "enforce",
+];
+
+function checkText(text: string, sizeMaxBytes: number): void {
+  const sizeBytes = Buffer.byteLength(text);
+  if (sizeBytes > sizeMaxBytes)
+    throw new Fault("invalid", `the message has ${sizeBytes} bytes; it may have ${sizeMaxBytes}`, {
+      reason: "MESSAGE_TOO_LARGE",
+      fields: [{ field: "text", description: `at most ${sizeMaxBytes} bytes` }],
+    });
+  if (text.trim() === "")
+    throw new Fault("invalid", "the message is empty", {
+      reason: "MESSAGE_EMPTY",
+      fields: [{ field: "text", description: "must say something" }],
+    });
+}
+
+/** The same request again has the same hash; anything else under its key is refused. */
+function hashOf(incoming: Incoming): Uint8Array<ArrayBuffer> {
+  const { agent, sessionId, customerId, externalId, channel, text } = incoming;
+  const asked = JSON.stringify([agent, sessionId, customerId, externalId, channel, text]);
+  return new Uint8Array(createHash("sha256").update(asked).digest());
+}
+
+function channelOf({ channel }: Incoming): Channel {
+  return channel === Channel.UNSPECIFIED ? Channel.API : channel;
+}
+
+function present(session: Session | undefined): Session {
+  if (!session) throw new Error("the session service answered without a session");
+  return session;
+}
+
+function sessionBusy(): Fault {
+  return new Fault("conflict", "another message of this session is being answered", {
+    reason: "SESSION_BUSY",
+    retryAfterMs: 1_000,
+  });
+}
+
+function inProgress(): Fault {
+  return new Fault("conflict", "this message is still being answered", {
+    reason: "TURN_IN_PROGRESS",
+    retryAfterMs: 1_000,
+  });
+}

@@ -1,0 +1,76 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type ModelCallRecord,
+  type StepRecord,
+  StepRecordSchema,
+  type TurnRecord,
+  TurnRecordSchema,
+} from "@soldier/proto/audit/v1/turn_record";
+import type { Clock } from "@soldier/kernel/clock";
+
+/** Any of the record's fields. */
+export type RecordFacts = Partial<Omit<TurnRecord, "$typeName" | "$unknown">>;
+
+/** What one step tells the turn record; what it does not tell is not known afterwards. */
+export interface RecordPart {
+  /** Why it did nothing, when it did nothing. */
+  readonly skipped?: string;
+  /** The reason of the fault that it got over. */
+  readonly degraded?: string;
+  /** Fields of the record; a later step's word on the same field counts. */
+  readonly facts?: RecordFacts;
+  readonly modelCalls?: readonly ModelCallRecord[];
+  /** Milliseconds spent waiting for models and tools. */
+  readonly outsideMs?: number;
+}
+
+/** The account of one turn, collected while it runs: the trace is the record. */
+export class TurnRecorder {
+  readonly startedAtMs: number;
+  private readonly clock: Clock;
+  private readonly steps: StepRecord[] = [];
+  private readonly degradations: string[] = [];
+  private readonly modelCalls: ModelCallRecord[] = [];
+  private facts: RecordFacts = {};
+  private outsideMs = 0;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+    this.startedAtMs = clock.monotonicMs();
+  }
+
+  add(name: string, durationMs: number, part: RecordPart): void {
+    const { skipped = "", degraded = "", facts, modelCalls = [], outsideMs = 0 } = part;
+    this.steps.push(create(StepRecordSchema, { name, durationMs, skipped, degraded }));
+    if (degraded) this.degradations.push(`${name}: ${degraded}`);
+    this.facts = { ...this.facts, ...facts };
+    this.modelCalls.push(...modelCalls);
+    this.outsideMs += outsideMs;
+  }
+
+  /** How long it has taken, in milliseconds, and how many model calls waited for each other. */
+  get figures(): { durationMs: number; engineMs: number; modelCallDepth: number } {
+    const durationMs = this.clock.monotonicMs() - this.startedAtMs;
+    return {
+      durationMs,
+      engineMs: Math.max(0, durationMs - this.outsideMs),
+      // Steps run one after the other, and so do the calls within one.
+      modelCallDepth: this.modelCalls.length,
+    };
+  }
+
+  /**
+   * The record as it stands. Steps that run after it is sealed are named without a duration: their
+   * time is in the turn's spans.
+   */
+  sealed(facts: RecordFacts, stepsToCome: readonly string[]): TurnRecord {
+    return create(TurnRecordSchema, {
+      ...this.facts,
+      ...facts,
+      ...this.figures,
+      steps: [...this.steps, ...stepsToCome.map((name) => create(StepRecordSchema, { name }))],
+      degradations: this.degradations,
+      modelCalls: this.modelCalls,
+    });
+  }
+}

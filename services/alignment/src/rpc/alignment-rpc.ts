@@ -1,0 +1,31 @@
+import type { Client, HandlerContext } from "@connectrpc/connect";
+import { type Route, route } from "@soldier/chassis/service";
+import { Fault } from "@soldier/kernel/fault";
+import { AlignmentService } from "@soldier/proto/alignment/v1/alignment_service";
+import type { AuditService } from "@soldier/proto/audit/v1/audit_service";
+import type { TurnRecord } from "@soldier/proto/audit/v1/turn_record";
+import { whyNot } from "../domain/why-not.ts";
+import { dryRun } from "./dry-run.ts";
+import { processTurn, type TurnParts } from "./process-turn.ts";
+
+/** The handlers: a turn, why it went as it did, and how one would go. */
+export function alignmentRpc(parts: TurnParts, audit: Client<typeof AuditService>): Route {
+  async function recordOf(turnId: string): Promise<TurnRecord> {
+    const { record } = await audit.getTurnRecord({ turnId });
+    if (!record)
+      throw new Fault("not-found", `there is no record of turn ${turnId}`, {
+        reason: "TURN_NOT_FOUND",
+      });
+    return record;
+  }
+  return route(AlignmentService, {
+    processTurn: (req, ctx: HandlerContext) => processTurn(parts, req, ctx),
+    async explain({ turnId }) {
+      return { record: await recordOf(turnId) };
+    },
+    async whyNot({ turnId, ruleId }) {
+      return whyNot(await recordOf(turnId), ruleId);
+    },
+    dryRun: (req, ctx) => dryRun(parts, req, ctx),
+  });
+}

@@ -1,0 +1,121 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { tenantOf } from "@soldier/chassis/identity";
+import { currentTraceId } from "@soldier/chassis/tracing";
+import { Fault } from "@soldier/kernel/fault";
+import type { Log } from "@soldier/kernel/log";
+import type {
+  ProcessTurnRequest,
+  ProcessTurnResponseSchema,
+} from "@soldier/proto/alignment/v1/alignment_service";
+import type { Means } from "../pipeline/means.ts";
+import { observed } from "../pipeline/observed.ts";
+import type { alignmentPipeline } from "../pipeline/pipeline.ts";
+import { TurnRecorder } from "../pipeline/turn-recorder.ts";
+import type { Answer, Incoming, Outlet } from "../pipeline/turn.ts";
+import { LeaseClaim } from "./lease-claim.ts";
+import { turnEnded } from "./turn-metrics.ts";
+
+type TurnEvent = MessageInitShape<typeof ProcessTurnResponseSchema>;
+
+export interface TurnParts {
+  readonly means: Means;
+  readonly pipeline: ReturnType<typeof alignmentPipeline>;
+  readonly log: Log;
+}
+
+/** Runs a turn and gives its events as they happen. A caller who leaves ends the turn. */
+export async function* processTurn(
+  parts: TurnParts,
+  req: ProcessTurnRequest,
+  ctx: HandlerContext,
+): AsyncGenerator<TurnEvent> {
+  const { means, pipeline, log } = parts;
+  const events = new EventQueue();
+  const leaving = new AbortController();
+  const running = run();
+  try {
+    yield* events.until(running);
+    await running;
+  } finally {
+    // Harmless when the turn is over; else nobody is left to read it.
+    leaving.abort(new Fault("cancelled", "the caller has left"));
+    await running.catch(() => {}); // told to the reader above, if there is one
+  }
+
+  async function run(): Promise<void> {
+    const { session, clock } = means;
+    await using claim = new LeaseClaim({ session, leaseMs: means.limits.leaseMs, log });
+    const recorder = new TurnRecorder(clock);
+    const signal = AbortSignal.any([ctx.signal, leaving.signal, claim.signal]);
+    const given = { incoming: incomingOf(req, tenantOf(ctx)), outlet: events, claim, recorder };
+    const ran = await pipeline.run(given, signal, observed(recorder));
+    if (ran.answered) replayed(ran.answered);
+    else turnEnded(ran.turn.committed.turn, recorder);
+  }
+
+  function replayed(answer: Answer): void {
+    const { id, number, sessionId, replyText } = answer.turn;
+    events.started({ sessionId, turnId: id, turnNumber: number });
+    if (replyText) events.delta(replyText);
+    events.completed(answer);
+  }
+}
+
+function incomingOf(req: ProcessTurnRequest, tenantId: string): Incoming {
+  return {
+    tenantId,
+    agent: req.agent,
+    sessionId: req.sessionId,
+    customerId: req.customer?.customerId ?? "",
+    externalId: req.customer?.externalId ?? "",
+    channel: req.channel,
+    text: req.text,
+    idempotencyKey: req.idempotencyKey,
+    metadata: req.metadata,
+    traceId: currentTraceId() ?? "",
+  };
+}
+
+/** Events between the turn that makes them and the stream that carries them off. */
+class EventQueue implements Outlet {
+  private readonly waiting: TurnEvent[] = [];
+  private wake: () => void = () => {};
+
+  started(turn: { sessionId: string; turnId: string; turnNumber: number }): void {
+    this.put({ event: { case: "started", value: turn } });
+  }
+
+  delta(text: string): void {
+    this.put({ event: { case: "delta", value: { text } } });
+  }
+
+  completed({ turn, replayed, position }: Answer): void {
+    const value = { turn, replayed, ...(position && { position }) };
+    this.put({ event: { case: "completed", value } });
+  }
+
+  /** Every event until the work is over, however it ends. */
+  async *until(work: Promise<void>): AsyncGenerator<TurnEvent> {
+    const state = { over: false };
+    const ended = () => {
+      state.over = true;
+      this.wake();
+    };
+    work.then(ended, ended);
+    for (;;) {
+      const next = this.waiting.shift();
+      if (next) yield next;
+      else if (state.over) return;
+      else
+        await new Promise<void>((resolve) => {
+          this.wake = resolve;
+        });
+    }
+  }
+
+  private put(event: TurnEvent): void {
+    this.waiting.push(event);
+    this.wake();
+  }
+}

@@ -1,0 +1,78 @@
+import { noReranker } from "@soldier/ai/reranker";
+import { embedderSettings, modelSettings, openEmbedder, openModel } from "@soldier/ai/settings";
+import { service } from "@soldier/chassis/service";
+import { eventsSettings, openBus } from "@soldier/events/bus";
+import { messageOf, topic } from "@soldier/events/event";
+import { AuditService } from "@soldier/proto/audit/v1/audit_service";
+import { ConfigService } from "@soldier/proto/config/v1/config_service";
+import { ConfigPublishedSchema } from "@soldier/proto/events/v1/events";
+import { MemoryService } from "@soldier/proto/memory/v1/memory_service";
+import { ProfileService } from "@soldier/proto/profile/v1/profile_service";
+import { SessionService } from "@soldier/proto/session/v1/session_service";
+import { bundleCache } from "./bundles/bundle-cache.ts";
+import type { Means } from "./pipeline/means.ts";
+import { alignmentPipeline } from "./pipeline/pipeline.ts";
+import { alignmentRpc } from "./rpc/alignment-rpc.ts";
+import { alignmentSettings } from "./settings.ts";
+import { httpTransport } from "./tools/http-transport.ts";
+
+const configPublished = topic("config.published", ConfigPublishedSchema);
+
+/** Decides what an agent answers. Keeps nothing but published behaviour, which it can fetch again. */
+export const alignment = service({
+  name: "alignment",
+  settings: {
+    alignment: alignmentSettings,
+    model: modelSettings,
+    embedder: embedderSettings,
+    events: eventsSettings,
+  },
+  async start({ settings: { alignment: own, ...settings }, call, opened, log, clock }) {
+    const embedder = openEmbedder(settings.embedder, opened);
+    const bundles = bundleCache({
+      config: call(ConfigService),
+      embedder,
+      defaults: own,
+      clock,
+      log,
+      recheckMs: own.bundle_recheck_ms,
+      bundlesMax: own.bundles_max,
+    });
+    const bus = await openBus({ settings: settings.events, opened, log });
+    opened.use(
+      await bus.broadcast([configPublished.name], async (event) => {
+        const { tenantId, agentId, agentSlug } = messageOf(configPublished, event);
+        bundles.published(tenantId, { id: agentId, slug: agentSlug });
+      }),
+    );
+    const means: Means = {
+      bundles,
+      session: call(SessionService),
+      profile: call(ProfileService),
+      memory: call(MemoryService),
+      embedder,
+      model: openModel(settings.model),
+      reranker: noReranker,
+      tools: {
+        transport: httpTransport(
+          {
+            allowedPrivateHosts: own.tools.allowed_private_hosts,
+            answerSizeMaxBytes: own.tools.answer_size_max_bytes,
+          },
+          opened,
+        ),
+        settings: own.tool_settings,
+        timeoutMs: own.tools.timeout_ms,
+      },
+      clock,
+      limits: {
+        leaseMs: own.lease_ms,
+        turnTimeoutMs: own.turn_timeout_ms,
+        messageSizeMaxBytes: own.message_size_max_bytes,
+        historyTurnsMax: own.history_turns_max,
+      },
+    };
+    const pipeline = alignmentPipeline(means);
+    return { routes: [alignmentRpc({ means, pipeline, log }, call(AuditService))] };
+  },
+});
