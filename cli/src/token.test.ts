@@ -29,11 +29,16 @@ describe("a minted token", () => {
   });
 
   it.each([
-    ["", "chat_gateway.auth.secret is empty"],
-    ["short", "chat_gateway.auth.secret has fewer than 32 characters"],
+    ["", "is empty (chat_gateway.auth.secret)"],
+    ["short", "has fewer than 32 characters"],
   ])("needs a secret worth the name, unlike %j", async (bad, told) => {
     const settings = testSettings({ chat_gateway: { auth: { secret: bad } } });
     await expect(mintToken(settings, wish)).rejects.toThrow(told);
+  });
+
+  it("is signed by another secret on request", async () => {
+    const token = await mintToken(testSettings(), { ...wish, secret });
+    await jwtVerify(token, new TextEncoder().encode(secret));
   });
 
   it("needs settings that can be read", async () => {

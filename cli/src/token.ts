@@ -20,6 +20,8 @@ export interface TokenWish {
   readonly subject: string;
   readonly roles: readonly string[];
   readonly hours: number;
+  /** Signs the token instead of the one in the settings. */
+  readonly secret?: string;
 }
 
 /**
@@ -28,27 +30,28 @@ export interface TokenWish {
  */
 export async function mintToken(
   document: Document,
-  { tenant, subject, roles, hours }: TokenWish,
+  wish: TokenWish,
   clock: Clock = systemClock,
 ): Promise<string> {
   const settings = settingsFor({ settings: tables }, document).chat_gateway.auth;
-  const { secret, issuer, audience, tenant_claim, roles_claim } = settings;
+  const { issuer, audience, tenant_claim, roles_claim } = settings;
+  const secret = wish.secret ?? settings.secret;
   if (secret.length < secretLengthMin)
     throw new Fault(
       "precondition",
-      `chat_gateway.auth.secret ${lack(secret)}, so there is nothing to sign by`,
+      `the secret to sign by ${lack(secret)} (chat_gateway.auth.secret)`,
       {
         reason: "TOKEN_SECRET_MISSING",
       },
     );
   const now = Math.floor(clock.now().getTime() / 1_000);
-  return new SignJWT({ [tenant_claim]: tenant, [roles_claim]: [...roles] })
+  return new SignJWT({ [tenant_claim]: wish.tenant, [roles_claim]: [...wish.roles] })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-    .setSubject(subject)
+    .setSubject(wish.subject)
     .setIssuer(issuer)
     .setAudience(audience)
     .setIssuedAt(now)
-    .setExpirationTime(now + Math.round(hours * 3_600))
+    .setExpirationTime(now + Math.round(wish.hours * 3_600))
     .sign(new TextEncoder().encode(secret));
 }
 

@@ -1,0 +1,74 @@
+import type { Call } from "@soldier/chassis/service";
+import { Fault } from "@soldier/kernel/fault";
+import {
+  type ApplyAgentResponse,
+  ChangeKind,
+  ConfigService,
+} from "@soldier/proto/config/v1/config_service";
+import { type AgentFiles, readAgentFiles } from "./agent-files.ts";
+
+export interface ApplyOptions {
+  /** Only says what would change. */
+  readonly dryRun: boolean;
+  /** Makes it live once it is applied. */
+  readonly publish: boolean;
+}
+
+/**
+ * Makes an agent's draft what the folder's files say, publishes it, and returns what to tell. Throws
+ * a Fault with the place in the files of everything that is wrong, whoever has found it.
+ */
+export async function apply(call: Call, directory: string, options: ApplyOptions): Promise<string> {
+  const files = await readAgentFiles(directory);
+  const { document } = files;
+  const { dryRun, publish } = options;
+  const request = { document, dryRun, publish: publish && !dryRun };
+  try {
+    const applied = await call(ConfigService).applyAgent(request);
+    return appliedText(document.agent?.slug ?? "", applied, options);
+  } catch (error) {
+    throw error instanceof Fault ? withPlaces(error, files) : error;
+  }
+}
+
+function withPlaces(fault: Fault, files: AgentFiles): Fault {
+  const { kind, message, reason, metadata, retryAfterMs } = fault;
+  const fields = fault.fields.map(({ field, description }) => {
+    const place = files.placeOf(field);
+    return { field: place === undefined ? field : `${place}: ${field}`, description };
+  });
+  const delay = retryAfterMs !== undefined && { retryAfterMs };
+  return new Fault(kind, message, { reason, metadata, fields, ...delay, cause: fault });
+}
+
+const signs: Readonly<Record<ChangeKind, string>> = {
+  [ChangeKind.UNSPECIFIED]: "?",
+  [ChangeKind.CREATED]: "+",
+  [ChangeKind.UPDATED]: "~",
+  [ChangeKind.DELETED]: "-",
+};
+
+/** What changed, a line for each thing, and how it ended. */
+function appliedText(
+  slug: string,
+  { changes, version }: ApplyAgentResponse,
+  { dryRun, publish }: ApplyOptions,
+): string {
+  const lines = changes.map(({ kind, collection, name, fields }) => {
+    const which = fields.length > 0 ? ` (${fields.join(", ")})` : "";
+    return `${signs[kind]} ${collection}/${name}${which}`;
+  });
+  const count = (kind: ChangeKind) => changes.filter((change) => change.kind === kind).length;
+  const counts = [
+    `${count(ChangeKind.CREATED)} created`,
+    `${count(ChangeKind.UPDATED)} updated`,
+    `${count(ChangeKind.DELETED)} deleted`,
+  ].join(", ");
+  const what = changes.length === 0 ? "nothing changes" : counts;
+  return [...lines, `${slug}: ${what}; ${ending()}`].join("\n");
+
+  function ending(): string {
+    if (dryRun) return "only a dry run, nothing was written";
+    return publish ? `version ${version} is live` : "the draft is saved, not published";
+  }
+}

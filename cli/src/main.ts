@@ -1,0 +1,108 @@
+import { join } from "node:path";
+import { readSettings } from "@soldier/chassis/settings";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { exportAgent } from "./agent-export.ts";
+import { openApi } from "./api.ts";
+import { apply } from "./apply.ts";
+import { chat } from "./chat.ts";
+import { connectionFrom, type Said } from "./connection.ts";
+import { failureText } from "./failure.ts";
+import { serve, serviceNames } from "./serve.ts";
+import { mintToken, type TokenWish } from "./token.ts";
+
+const localFile = join(import.meta.dirname, "..", "..", ".soldier", "local.json");
+
+/** A command that asks the public API. */
+function asking(name: string): Command {
+  return program
+    .command(name)
+    .addOption(new Option("--url <url>", "where Soldier is").env("SOLDIER_URL"))
+    .addOption(new Option("--token <token>", "by which token to ask").env("SOLDIER_TOKEN"));
+}
+
+const program = new Command("soldier")
+  .description("Works with Soldier by its public API, and runs its services.")
+  .showHelpAfterError();
+
+interface ApplyFlags extends Said {
+  readonly dryRun?: boolean;
+  readonly publish: boolean;
+}
+
+asking("apply")
+  .description("make an agent what the files in a folder say, and publish it")
+  .argument("<dir>", "the folder with the agent's YAML files")
+  .option("--dry-run", "only say what would change")
+  .option("--no-publish", "save the draft only")
+  .action(async (directory: string, { dryRun = false, publish, ...said }: ApplyFlags) => {
+    const call = openApi(connectionFrom(said, localFile));
+    process.stdout.write(`${await apply(call, directory, { dryRun, publish })}\n`);
+  });
+
+asking("export")
+  .description("write an agent's draft as files that apply reads")
+  .argument("<agent>", "the agent's slug or id")
+  .argument("<dir>", "the folder to write to")
+  .action(async (agent: string, directory: string, said: Said) => {
+    const files = await exportAgent(openApi(connectionFrom(said, localFile)), agent, directory);
+    process.stdout.write(`${files.join("\n")}\n`);
+  });
+
+interface ChatFlags extends Said {
+  readonly agent?: string;
+  readonly session?: string;
+  readonly once?: string;
+  readonly verbose?: boolean;
+}
+
+asking("chat")
+  .description("talk to an agent")
+  .option("--agent <slug>", "which agent; that of the local start when left out")
+  .option("--session <id>", "go on with a session")
+  .option("--once <text>", "say this, print the answer and leave")
+  .option("--verbose", "say which rules applied, and at which step the session is")
+  .action(async ({ url, token, ...options }: ChatFlags) => {
+    const connection = connectionFrom({ url, token }, localFile);
+    const { stdin: input, stdout: output, stderr: errors } = process;
+    const agent = options.agent ?? connection.agent;
+    await chat(openApi(connection), { ...options, agent }, { input, output, errors });
+  });
+
+program
+  .command("token")
+  .description("sign a token by the secret in the settings")
+  .option("--tenant <id>", "for which tenant", "demo")
+  .option("--subject <name>", "for whom", "you")
+  .option("--roles <list>", "joined by commas", words, ["chat", "operator", "delegate"])
+  .option("--secret <text>", "sign by this instead")
+  .option("--hours <number>", "how long it holds", positive, 24)
+  .action(async (wish: TokenWish) => {
+    process.stdout.write(`${await mintToken(readSettings(), wish)}\n`);
+  });
+
+program
+  .command("serve")
+  .description("run one service")
+  .argument("<service>", serviceNames.join(", "))
+  .action(serve);
+
+function words(text: string): readonly string[] {
+  return text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+}
+
+function positive(text: string): number {
+  const number = Number(text);
+  if (!(number > 0 && Number.isFinite(number)))
+    throw new InvalidArgumentError("It must be a number above 0.");
+  return number;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${failureText(error)}\n`);
+  process.exitCode = 1;
+}
