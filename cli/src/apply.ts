@@ -32,13 +32,22 @@ export async function apply(call: Call, directory: string, options: ApplyOptions
 }
 
 function withPlaces(fault: Fault, files: AgentFiles): Fault {
-  const { kind, message, reason, metadata, retryAfterMs } = fault;
+  if (fault.fields.length === 0) return fault;
+  const { kind, reason, metadata, retryAfterMs } = fault;
   const fields = fault.fields.map(({ field, description }) => {
     const place = files.placeOf(field);
     return { field: place === undefined ? field : `${place}: ${field}`, description };
   });
   const delay = retryAfterMs !== undefined && { retryAfterMs };
-  return new Fault(kind, message, { reason, metadata, fields, ...delay, cause: fault });
+  // The service's message is the first problem, which the list has with its place.
+  const count = fields.length === 1 ? "a problem" : `${fields.length} problems`;
+  return new Fault(kind, `the agent has ${count}`, {
+    reason,
+    metadata,
+    fields,
+    ...delay,
+    cause: fault,
+  });
 }
 
 const signs: Readonly<Record<ChangeKind, string>> = {

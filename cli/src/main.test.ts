@@ -89,7 +89,7 @@ describe("the command", () => {
     const refused = await soldier(["apply", refusing], env);
     expect([wrong.code, refused.code]).toEqual([1, 1]);
     expect(refused.err).toBe(
-      `DRAFT_INVALID: the draft may not be published\n` +
+      `DRAFT_INVALID: the agent has 2 problems\n` +
         `  ${refusing}/agent.yaml:5: rules/x.guard: is no expression\n` +
         `  ${refusing}/agent.yaml:1: agent.settings.generation.model: is not there\n`,
     );
