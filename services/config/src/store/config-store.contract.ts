@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Event, newEvent } from "@soldier/events/event";
+import { configPublishedTopic } from "@soldier/events/topics";
 import { newId } from "@soldier/kernel/ids";
 import { type Agent, AgentSchema } from "@soldier/proto/config/v1/agent";
 import { AgentVersionSchema, BundleSchema } from "@soldier/proto/config/v1/bundle";
@@ -8,7 +9,6 @@ import { RuleSchema } from "@soldier/proto/config/v1/rule";
 import { VariableLevel, VariableValueSchema } from "@soldier/proto/config/v1/template";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Placed } from "../domain/difference.ts";
-import { configPublishedTopic } from "../events.ts";
 import type { ConfigStore, Edit } from "./config-store.ts";
 
 export interface StoreUnderTest {

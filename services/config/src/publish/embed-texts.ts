@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import type { Embedder } from "@soldier/ai/embedder";
+import { type EmbeddingTable, EmbeddingTableSchema } from "@soldier/proto/config/v1/bundle";
+import type { ConfigStore } from "../store/config-store.ts";
+
+/** Texts that are embedded before their vectors are kept: what a cut-off publish need not do again. */
+const batchSize = 64;
+/** Hashes looked up in one query. */
+const lookUpMax = 5_000;
+
+/**
+ * The vectors of the texts, in their order. Only texts that the tenant has never had embedded by
+ * this model cost anything.
+ */
+export async function embedTexts(
+  { embedder, store }: { readonly embedder: Embedder; readonly store: ConfigStore },
+  tenantId: string,
+  texts: readonly string[],
+  signal: AbortSignal,
+): Promise<EmbeddingTable> {
+  const { model, dimensions } = embedder;
+  const hashes = texts.map((text) => createHash("sha256").update(text).digest("hex"));
+  const vectors = new Map<string, Uint8Array>();
+  for (let from = 0; from < hashes.length; from += lookUpMax) {
+    const known = await store.vectors(tenantId, model, hashes.slice(from, from + lookUpMax));
+    for (const [hash, vector] of known) vectors.set(hash, vector);
+  }
+  const missing = texts
+    .map((text, i) => ({ text, hash: hashes[i] ?? "" }))
+    .filter(({ hash }) => !vectors.has(hash));
+  for (let from = 0; from < missing.length; from += batchSize) {
+    const batch = missing.slice(from, from + batchSize);
+    const made = await embedder.embed(
+      batch.map(({ text }) => text),
+      signal,
+    );
+    const fresh = new Map(batch.map(({ hash }, i) => [hash, bytesOf(made[i], model)]));
+    await store.keepVectors(tenantId, model, fresh);
+    for (const [hash, vector] of fresh) vectors.set(hash, vector);
+  }
+  const rows = new Uint8Array(texts.length * dimensions * 4);
+  for (const [i, hash] of hashes.entries()) {
+    const vector = vectors.get(hash);
+    if (vector?.byteLength !== dimensions * 4)
+      throw new Error(`${model} has a vector that is not of ${dimensions} dimensions`);
+    rows.set(vector, i * dimensions * 4);
+  }
+  return create(EmbeddingTableSchema, { model, dimensions, texts: [...texts], vectors: rows });
+}
+
+/** As little-endian float32, whatever the machine's own order is. */
+function bytesOf(vector: Float32Array | undefined, model: string): Uint8Array {
+  if (!vector) throw new Error(`${model} gave no vector for a text`);
+  const bytes = new Uint8Array(vector.length * 4);
+  const view = new DataView(bytes.buffer);
+  for (const [i, number] of vector.entries()) view.setFloat32(i * 4, number, true);
+  return bytes;
+}

@@ -1,0 +1,210 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Embedder } from "@soldier/ai/embedder";
+import type { Identity } from "@soldier/chassis/identity";
+import { audited } from "@soldier/events/audited";
+import type { Clock } from "@soldier/kernel/clock";
+import { Fault } from "@soldier/kernel/fault";
+import type { Agent } from "@soldier/proto/config/v1/agent";
+import {
+  AgentVersionSchema,
+  type Bundle,
+  BundleSchema,
+  type PublishStage,
+} from "@soldier/proto/config/v1/bundle";
+import { LRUCache } from "lru-cache";
+import { bundleOf, compiled, type Compiled, draftOf } from "../domain/bundle.ts";
+import { matchedTexts } from "../domain/matched-texts.ts";
+import { refusal } from "../domain/problem.ts";
+import { agentNotFound, versionNotFound } from "../domain/refusals.ts";
+import { errorsOf, settle } from "../domain/settle.ts";
+import { configPublished } from "../events.ts";
+import type { ConfigStore, LiveVersion } from "../store/config-store.ts";
+import { embedTexts } from "./embed-texts.ts";
+import { type Stages, stages } from "./stages.ts";
+
+export interface Published {
+  /** The version that is live now. */
+  readonly version: bigint;
+  readonly contentHash: string;
+  readonly stages: PublishStage[];
+}
+
+/** Makes versions and reads them. */
+export interface Publisher {
+  /**
+   * Makes the draft live. When it is live already, or a later state of it, nothing is written.
+   * Faults name the stage that failed; the live version is then what it was.
+   */
+  publish(
+    identity: Identity,
+    agentId: string,
+    comment: string,
+    signal: AbortSignal,
+  ): Promise<Published>;
+  /** Makes an old version live again, as a new version. The draft stays as it is. */
+  rollback(
+    identity: Identity,
+    agent: Agent,
+    version: bigint,
+    comment: string,
+    signal: AbortSignal,
+  ): Promise<Published>;
+  /** A version's bundle, without values of variables. It is shared: not to be changed. */
+  version(identity: Identity, agent: Agent, version: bigint): Promise<Bundle>;
+}
+
+export interface PublisherParts {
+  readonly store: ConfigStore;
+  readonly embedder: Embedder;
+  readonly clock: Clock;
+  readonly committed: () => void;
+  /** Bundles that are kept in memory, together. */
+  readonly cacheMaxBytes: number;
+  /** A bundle has to fit into one message. */
+  readonly bundleMaxBytes: number;
+}
+
+/** A version that is ready to be stored, whatever its number will be. */
+interface Candidate {
+  readonly compiled: Compiled;
+  /** Of the draft that it was compiled from; the rolled-back version's own for a rollback. */
+  readonly draftEtag: string;
+  readonly rollbackOf: bigint;
+}
+
+/** Room in a message for values of variables and the rest of the answer. */
+const answerBytes = 65_536;
+
+export function publisher(parts: PublisherParts): Publisher {
+  const { store, embedder, clock, committed } = parts;
+  const bundles = new LRUCache<string, Bundle>({
+    maxSize: parts.cacheMaxBytes,
+    // Vectors and texts are nearly all of a bundle.
+    sizeCalculation: ({ embeddings }) => 10_000 + 2 * (embeddings?.vectors.byteLength ?? 0),
+  });
+
+  /** Compiles without holding anything up: texts may take minutes to embed. */
+  async function compile(
+    { tenantId }: Identity,
+    draft: Compiled["draft"],
+    signal: AbortSignal,
+  ): Promise<Compiled> {
+    const embeddings = await embedTexts(parts, tenantId, matchedTexts(draft), signal);
+    return compiled(draft, embeddings);
+  }
+
+  async function makeLive(
+    identity: Identity,
+    agent: Agent,
+    candidate: Candidate,
+    comment: string,
+    run: Stages,
+  ): Promise<Published> {
+    const { tenantId, subject } = identity;
+    const { contentHash } = candidate.compiled;
+    const at = clock.now();
+    const live = await run.run("write", () =>
+      store.publish(tenantId, agent.id, (now) => {
+        if (now && isCovered(candidate, now, embedder.model))
+          return { result: { version: now.version, contentHash: now.contentHash } };
+        const version = (now?.version ?? 0n) + 1n;
+        const bundle = toBinary(
+          BundleSchema,
+          bundleOf(candidate.compiled, { tenantId, version, at }),
+        );
+        requireFits(bundle, parts.bundleMaxBytes);
+        const { rollbackOf, draftEtag } = candidate;
+        const act = {
+          action: rollbackOf ? "agent.rolled_back" : "agent.published",
+          resourceKind: "agent",
+          resourceId: agent.id,
+          details: {
+            slug: agent.slug,
+            version: Number(version),
+            content_hash: contentHash,
+            ...(rollbackOf && { rollback_of: Number(rollbackOf) }),
+          },
+        };
+        const publication = {
+          version: create(AgentVersionSchema, {
+            version,
+            contentHash,
+            publishedBy: subject,
+            publishedAt: timestampFromDate(at),
+            comment,
+            rollbackOf,
+          }),
+          embeddingModel: embedder.model,
+          draftEtag,
+          bundle,
+          events: [configPublished(identity, agent, version, at), audited(identity, act, at)],
+        };
+        return { publication, result: { version, contentHash } };
+      }),
+    );
+    if (!live) throw agentNotFound(agent.slug);
+    // The pointer was swapped in the transaction that wrote the version: there is no state between.
+    await run.run("swap", () => {});
+    await run.run("invalidate", committed);
+    return { ...live, stages: run.done };
+  }
+
+  const self: Publisher = {
+    async publish(identity, agentId, comment, signal) {
+      const run = stages(clock);
+      const { document, etag } = await run.run("validate", async () => {
+        const found = await store.draft(identity.tenantId, agentId);
+        if (!found) throw agentNotFound(agentId);
+        const errors = errorsOf(settle(found.document, found.document).problems);
+        if (errors.length > 0) throw refusal(errors);
+        return found;
+      });
+      const made = await run.run("compile", () => compile(identity, document, signal));
+      const candidate = { compiled: made, draftEtag: etag, rollbackOf: 0n };
+      return await makeLive(identity, document.agent, candidate, comment, run);
+    },
+
+    async rollback(identity, agent, version, comment, signal) {
+      const run = stages(clock);
+      const old = await run.run("validate", () => self.version(identity, agent, version));
+      const made = await run.run("compile", () => compile(identity, draftOf(old), signal));
+      const candidate = { compiled: made, draftEtag: "0", rollbackOf: version };
+      return await makeLive(identity, agent, candidate, comment, run);
+    },
+
+    async version({ tenantId }, { id, slug }, version) {
+      const key = JSON.stringify([tenantId, id, String(version)]);
+      const cached = bundles.get(key);
+      if (cached) return cached;
+      const bytes = await store.bundle(tenantId, id, version);
+      if (!bytes) throw versionNotFound(slug, version);
+      const bundle = fromBinary(BundleSchema, new Uint8Array(bytes));
+      // A copy of its own, so that whoever reads it as float32 finds it aligned.
+      if (bundle.embeddings) bundle.embeddings.vectors = bundle.embeddings.vectors.slice();
+      bundles.set(key, bundle);
+      return bundle;
+    },
+  };
+  return self;
+}
+
+/**
+ * Whether publishing the candidate would change nothing, or take back what someone else has
+ * published of a later state of the draft in the meantime.
+ */
+function isCovered(candidate: Candidate, live: LiveVersion, embeddingModel: string): boolean {
+  if (candidate.rollbackOf) return false;
+  const isSameModel = live.embeddingModel === embeddingModel;
+  if (live.contentHash === candidate.compiled.contentHash && isSameModel) return true;
+  return !live.rollbackOf && BigInt(live.draftEtag) > BigInt(candidate.draftEtag);
+}
+
+function requireFits(bundle: Uint8Array, maxBytes: number): void {
+  if (bundle.byteLength + answerBytes <= maxBytes) return;
+  throw new Fault(
+    "precondition",
+    `the bundle has ${bundle.byteLength} bytes, more than a message of the mesh may have; set [server] max_message_bytes to ${2 ** Math.ceil(Math.log2(bundle.byteLength + answerBytes))} or more in every service`,
+    { reason: "BUNDLE_TOO_LARGE" },
+  );
+}

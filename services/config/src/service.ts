@@ -1,0 +1,55 @@
+import { embedderSettings, openEmbedder } from "@soldier/ai/settings";
+import { chassisTables } from "@soldier/chassis/chassis-settings";
+import { service } from "@soldier/chassis/service";
+import { eventsSettings, openBus } from "@soldier/events/bus";
+import { outboxMigrations } from "@soldier/events/outbox";
+import { startRelay } from "@soldier/events/relay";
+import { observed } from "@soldier/storage/observed";
+import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/postgres";
+import { z } from "zod";
+import { publisher } from "./publish/publisher.ts";
+import { configRpc } from "./rpc/config-rpc.ts";
+import { postgresConfigStore } from "./store/postgres.ts";
+
+/** The `[config]` table. */
+const configSettings = z.strictObject({
+  bundle_cache_max_bytes: z.int().min(1_048_576),
+});
+
+const migrations = [new URL("../migrations/", import.meta.url), outboxMigrations];
+
+/** Owns behaviour: drafts that are edited, versions that are published, bundles that turns run on. */
+export const config = service({
+  name: "config",
+  settings: {
+    config: configSettings,
+    server: chassisTables.server,
+    postgres: postgresSettings,
+    events: eventsSettings,
+    embedder: embedderSettings,
+  },
+  async start({ settings, opened, log, clock, ready }) {
+    const sql = await openPostgres({
+      settings: settings.postgres,
+      schema: "config",
+      migrations,
+      opened,
+      log,
+    });
+    ready.check("postgres", () => pingPostgres(sql));
+    const bus = await openBus({ settings: settings.events, opened, log });
+    const relay = startRelay({ sql, bus, name: "config", log });
+    opened.use(relay);
+    const store = observed("config-store", postgresConfigStore(sql));
+    const committed = () => relay.poke();
+    const versions = publisher({
+      store,
+      embedder: openEmbedder(settings.embedder, opened),
+      clock,
+      committed,
+      cacheMaxBytes: settings.config.bundle_cache_max_bytes,
+      bundleMaxBytes: settings.server.max_message_bytes,
+    });
+    return { routes: [configRpc({ store, publisher: versions, clock, committed })] };
+  },
+});
