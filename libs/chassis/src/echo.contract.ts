@@ -37,9 +37,10 @@ export function echoService(noticed: Noticed, options: { readonly edge?: true } 
 function echoRpc(call: Call, noticed: Noticed) {
   const self = call(EchoService);
   return route(EchoService, {
-    async echo({ text }, ctx) {
+    async echo({ text, payload }, ctx) {
       const answer = {
         text,
+        payload,
         tenantId: tenantOf(ctx),
         remainingMs: BigInt(Math.round(ctx.timeoutMs() ?? 0)),
         traceId: currentTraceId() ?? "",

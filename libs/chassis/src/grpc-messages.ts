@@ -26,7 +26,9 @@ export function codecOf(type: DescMessage): Codec {
       const bytes = toBinary(type, message);
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     },
-    deserialize: (bytes) => fromBinary(type, bytes),
+    // A plain array, as over any other way: slice() of a Buffer's piece would be no copy.
+    deserialize: ({ buffer, byteOffset, byteLength }) =>
+      fromBinary(type, new Uint8Array(buffer, byteOffset, byteLength)),
   };
   codecs.set(type, codec);
   return codec;

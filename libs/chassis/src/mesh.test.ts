@@ -40,6 +40,12 @@ describe.each(Object.entries(ways))("services run %s", (_, open) => {
       expect((await echo().echo({ text: "hello" })).text).toBe("hello");
     });
 
+    it("give bytes as an array whose slice is a copy", async () => {
+      const payload = Uint8Array.of(1, 2, 3);
+      const { payload: returned } = await echo().echo({ text: "bytes", payload });
+      expect(new Uint8Array(returned.slice().buffer)).toEqual(payload);
+    });
+
     it("answer with a stream", async () => {
       const numbers = await collected(echo().count({ count: 1_000 }));
       expect(numbers.map(({ number }) => number)).toEqual(

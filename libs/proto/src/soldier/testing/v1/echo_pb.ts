@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file soldier/testing/v1/echo.proto.
  */
 export const file_soldier_testing_v1_echo: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zb2xkaWVyL3Rlc3RpbmcvdjEvZWNoby5wcm90bxISc29sZGllci50ZXN0aW5nLnYxIiYKC0VjaG9SZXF1ZXN0EhcKBHRleHQYASABKAlCCbpIBnIEGICABCJXCgxFY2hvUmVzcG9uc2USDAoEdGV4dBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSFAoMcmVtYWluaW5nX21zGAMgASgDEhAKCHRyYWNlX2lkGAQgASgJIj4KDENvdW50UmVxdWVzdBIaCgVjb3VudBgBIAEoBUILukgIGgYYwIQ9KAASEgoKZmFpbF9hZnRlchgCIAEoBSIfCg1Db3VudFJlc3BvbnNlEg4KBm51bWJlchgBIAEoBSIfCg9Db252ZXJzZVJlcXVlc3QSDAoEdGV4dBgBIAEoCSIgChBDb252ZXJzZVJlc3BvbnNlEgwKBHRleHQYASABKAkiEAoOR3VhcmRlZFJlcXVlc3QiEQoPR3VhcmRlZFJlc3BvbnNlMuoCCgtFY2hvU2VydmljZRJOCgRFY2hvEh8uc29sZGllci50ZXN0aW5nLnYxLkVjaG9SZXF1ZXN0GiAuc29sZGllci50ZXN0aW5nLnYxLkVjaG9SZXNwb25zZSIDkAIBEk4KBUNvdW50EiAuc29sZGllci50ZXN0aW5nLnYxLkNvdW50UmVxdWVzdBohLnNvbGRpZXIudGVzdGluZy52MS5Db3VudFJlc3BvbnNlMAESWQoIQ29udmVyc2USIy5zb2xkaWVyLnRlc3RpbmcudjEuQ29udmVyc2VSZXF1ZXN0GiQuc29sZGllci50ZXN0aW5nLnYxLkNvbnZlcnNlUmVzcG9uc2UoATABEmAKB0d1YXJkZWQSIi5zb2xkaWVyLnRlc3RpbmcudjEuR3VhcmRlZFJlcXVlc3QaIy5zb2xkaWVyLnRlc3RpbmcudjEuR3VhcmRlZFJlc3BvbnNlIgzqxxgIb3BlcmF0b3JiBnByb3RvMw", [file_buf_validate_validate, file_soldier_common_v1_access]);
+  fileDesc("Ch1zb2xkaWVyL3Rlc3RpbmcvdjEvZWNoby5wcm90bxISc29sZGllci50ZXN0aW5nLnYxIjcKC0VjaG9SZXF1ZXN0EhcKBHRleHQYASABKAlCCbpIBnIEGICABBIPCgdwYXlsb2FkGAIgASgMImgKDEVjaG9SZXNwb25zZRIMCgR0ZXh0GAEgASgJEhEKCXRlbmFudF9pZBgCIAEoCRIUCgxyZW1haW5pbmdfbXMYAyABKAMSEAoIdHJhY2VfaWQYBCABKAkSDwoHcGF5bG9hZBgFIAEoDCI+CgxDb3VudFJlcXVlc3QSGgoFY291bnQYASABKAVCC7pICBoGGMCEPSgAEhIKCmZhaWxfYWZ0ZXIYAiABKAUiHwoNQ291bnRSZXNwb25zZRIOCgZudW1iZXIYASABKAUiHwoPQ29udmVyc2VSZXF1ZXN0EgwKBHRleHQYASABKAkiIAoQQ29udmVyc2VSZXNwb25zZRIMCgR0ZXh0GAEgASgJIhAKDkd1YXJkZWRSZXF1ZXN0IhEKD0d1YXJkZWRSZXNwb25zZTLqAgoLRWNob1NlcnZpY2USTgoERWNobxIfLnNvbGRpZXIudGVzdGluZy52MS5FY2hvUmVxdWVzdBogLnNvbGRpZXIudGVzdGluZy52MS5FY2hvUmVzcG9uc2UiA5ACARJOCgVDb3VudBIgLnNvbGRpZXIudGVzdGluZy52MS5Db3VudFJlcXVlc3QaIS5zb2xkaWVyLnRlc3RpbmcudjEuQ291bnRSZXNwb25zZTABElkKCENvbnZlcnNlEiMuc29sZGllci50ZXN0aW5nLnYxLkNvbnZlcnNlUmVxdWVzdBokLnNvbGRpZXIudGVzdGluZy52MS5Db252ZXJzZVJlc3BvbnNlKAEwARJgCgdHdWFyZGVkEiIuc29sZGllci50ZXN0aW5nLnYxLkd1YXJkZWRSZXF1ZXN0GiMuc29sZGllci50ZXN0aW5nLnYxLkd1YXJkZWRSZXNwb25zZSIM6scYCG9wZXJhdG9yYgZwcm90bzM", [file_buf_validate_validate, file_soldier_common_v1_access]);
 
 /**
  * EchoRequest says what to do.
@@ -28,6 +28,13 @@ export type EchoRequest = Message<"soldier.testing.v1.EchoRequest"> & {
    * @generated from field: string text = 1;
    */
   text: string;
+
+  /**
+   * Bytes to send back.
+   *
+   * @generated from field: bytes payload = 2;
+   */
+  payload: Uint8Array;
 };
 
 /**
@@ -70,6 +77,13 @@ export type EchoResponse = Message<"soldier.testing.v1.EchoResponse"> & {
    * @generated from field: string trace_id = 4;
    */
   traceId: string;
+
+  /**
+   * The request's bytes.
+   *
+   * @generated from field: bytes payload = 5;
+   */
+  payload: Uint8Array;
 };
 
 /**
