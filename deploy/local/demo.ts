@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Document } from "@soldier/chassis/settings";
+import { openApi } from "@soldier/cli/api";
 import { apply } from "@soldier/cli/apply";
 import { mintToken } from "@soldier/cli/token";
 
@@ -16,6 +17,6 @@ export function demoToken(settings: Document): Promise<string> {
 
 /** Brings the example agent into the demo tenant, as a user would, and makes it live. */
 export async function installDemoAgent(url: string, token: string): Promise<void> {
-  const connection = { url, token, agent: demoAgent };
-  await apply(connection, join(examples, demoAgent), { dryRun: false, publish: true });
+  const call = openApi({ url, token, agent: demoAgent });
+  await apply(call, join(examples, demoAgent), { dryRun: false, publish: true });
 }

@@ -21,6 +21,9 @@ export const names = [
 ] as const;
 type Name = (typeof names)[number];
 
+/** Nobody calls the edge from inside. */
+const peers = names.filter((name) => name !== "chat-gateway");
+
 export interface SevenProcessesOptions {
   readonly settings: Document;
   /** A folder for their logs. */
@@ -58,7 +61,7 @@ export async function startSevenProcesses(options: SevenProcessesOptions): Promi
     SOLDIER_ALIGNMENT__TOOLS__ALLOWED_PRIVATE_HOSTS: new URL(backendUrl).host,
     SOLDIER_ALIGNMENT__TOOL_SETTINGS__EXAMPLE_BACKEND: backendUrl,
     ...Object.fromEntries(
-      names.map((name) => [`SOLDIER_PEERS__${keyOf(name)}`, `127.0.0.1:${ports.get(name)?.port}`]),
+      peers.map((name) => [`SOLDIER_PEERS__${keyOf(name)}`, `127.0.0.1:${ports.get(name)?.port}`]),
     ),
     ...options.env,
   };
