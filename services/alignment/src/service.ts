@@ -2,10 +2,10 @@ import { noReranker } from "@soldier/ai/reranker";
 import { embedderSettings, modelSettings, openEmbedder, openModel } from "@soldier/ai/settings";
 import { service } from "@soldier/chassis/service";
 import { eventsSettings, openBus } from "@soldier/events/bus";
-import { messageOf, topic } from "@soldier/events/event";
+import { messageOf } from "@soldier/events/event";
+import { configPublishedTopic } from "@soldier/events/topics";
 import { AuditService } from "@soldier/proto/audit/v1/audit_service";
 import { ConfigService } from "@soldier/proto/config/v1/config_service";
-import { ConfigPublishedSchema } from "@soldier/proto/events/v1/events";
 import { MemoryService } from "@soldier/proto/memory/v1/memory_service";
 import { ProfileService } from "@soldier/proto/profile/v1/profile_service";
 import { SessionService } from "@soldier/proto/session/v1/session_service";
@@ -15,8 +15,6 @@ import { alignmentPipeline } from "./pipeline/pipeline.ts";
 import { alignmentRpc } from "./rpc/alignment-rpc.ts";
 import { alignmentSettings } from "./settings.ts";
 import { httpTransport } from "./tools/http-transport.ts";
-
-const configPublished = topic("config.published", ConfigPublishedSchema);
 
 /** Decides what an agent answers. Keeps nothing but published behaviour, which it can fetch again. */
 export const alignment = service({
@@ -40,8 +38,8 @@ export const alignment = service({
     });
     const bus = await openBus({ settings: settings.events, opened, log });
     opened.use(
-      await bus.broadcast([configPublished.name], async (event) => {
-        const { tenantId, agentId, agentSlug } = messageOf(configPublished, event);
+      await bus.broadcast([configPublishedTopic.name], async (event) => {
+        const { tenantId, agentId, agentSlug } = messageOf(configPublishedTopic, event);
         bundles.published(tenantId, { id: agentId, slug: agentSlug });
       }),
     );

@@ -12,7 +12,7 @@ export function schemaProblem(schema: JsonRecord, value: unknown): string | unde
   const validate = validatorOf(schema);
   if (typeof validate === "string") return `the schema itself is wrong: ${validate}`;
   if (validate(value)) return undefined;
-  return ajv.errorsText(validate.errors, { dataVar: "" }).slice(0, problemLengthMax);
+  return ajv.errorsText(validate.errors, { dataVar: "" }).trim().slice(0, problemLengthMax);
 }
 
 /** Each property that breaks its schema, with what is wrong. */

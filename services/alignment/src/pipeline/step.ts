@@ -27,7 +27,7 @@ export interface StepEnd {
 /** A turn that ran to its end, or one that had been answered before. */
 export type Ran<Has extends Field> =
   | { readonly turn: Pick<Turn, Has>; readonly answered?: never }
-  | { readonly answered: Answer };
+  | { readonly answered: Answer; readonly turn?: never };
 
 /**
  * Steps in the order they run. `step` takes only a step whose needs the steps before it supply, so an

@@ -14,16 +14,16 @@ import {
   type SessionStatus,
   VisitReason,
 } from "@soldier/proto/session/v1/session";
-import { at, isRecord, type Json, type JsonRecord, valueOf } from "../../domain/json.ts";
+import { type Json, type JsonRecord, valueOf } from "../../domain/json.ts";
 import type { KnownValues } from "../../domain/known-values.ts";
 import { namesInUse } from "../../domain/names-in-use.ts";
 import { arrivedAt, failureMark, failureOf, groundOf } from "../../domain/navigating.ts";
 import { goOn } from "../../domain/navigation.ts";
 import type { Navigation } from "../../domain/navigation-question.ts";
 import { askFor } from "../../domain/tool-arguments.ts";
+import { dependsOn, keepResult, partOf } from "../../domain/tool-results.ts";
 import { groupsOf, needsTool, remembered, standingVariables } from "../../domain/variables.ts";
 import { movedTo, placeOf } from "../../domain/turn-values.ts";
-import { segmentsOf } from "@soldier/kernel/template-text";
 import { argumentJudge } from "../argument-judge.ts";
 import type { Means } from "../means.ts";
 import { ModelCalls } from "../model-calls.ts";
@@ -129,7 +129,7 @@ class Work {
         const tool = bundle.toolsById.get(variable.toolId);
         if (tool && needsTool(variable, found, moment)) {
           const run = await this.run(tool, `variable:${variable.name}`);
-          const answer = part(run.result, variable.resultPath);
+          const answer = partOf(run.result, variable.resultPath);
           if (answer !== undefined) {
             source = "tool";
             value = answer;
@@ -266,7 +266,7 @@ class Work {
       results: { ...others, [tool.name]: result },
     };
     if (run.result !== undefined) this.results[tool.name] = run.result;
-    keep(this.state, tool.name, result);
+    keepResult(this.state, tool.name, result);
   }
 
   private advanced(): boolean {
@@ -300,30 +300,4 @@ class Work {
       askedTurn: this.turn.turnNumber,
     });
   }
-}
-
-function dependsOn(tool: Tool, field: string): boolean {
-  const sources = Object.entries(tool.arguments);
-  return sources.some(
-    ([name, { from }]) => from === `fields.${field}` || (name === field && !from),
-  );
-}
-
-const resultsKeptMax = 10;
-const resultSizeMax = 8_192;
-
-/** Keeps a result for later turns; a large one is for this turn only. */
-function keep(state: SessionState, name: string, result: Json): void {
-  delete state.toolResults[name];
-  if (JSON.stringify(result).length > resultSizeMax) return;
-  const names = Object.keys(state.toolResults);
-  for (const old of names.slice(0, Math.max(0, names.length - resultsKeptMax + 1)))
-    delete state.toolResults[old];
-  state.toolResults[name] = valueOf(result);
-}
-
-function part(result: Json | undefined, path: string): Json | undefined {
-  if (result === undefined || path === "") return result;
-  const found = at(result, segmentsOf(path));
-  return found === null || (isRecord(found) && Object.keys(found).length === 0) ? undefined : found;
 }

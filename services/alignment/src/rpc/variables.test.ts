@@ -1,0 +1,71 @@
+import { create } from "@bufbuild/protobuf";
+import { ProfileFieldSchema } from "@soldier/proto/profile/v1/profile";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { valueOf } from "../domain/json.ts";
+import { json, ToolServer } from "../testing-tools.ts";
+
+const tool = new ToolServer();
+beforeAll(() => tool.listen());
+afterAll(() => tool[Symbol.asyncDispose]());
+beforeEach(() => tool.reset(json({ status: "packed", eta: "Friday" })));
+
+describe("a variable", () => {
+  const plan = {
+    rules: [
+      {
+        name: "plan",
+        condition: "the customer asks for the plan",
+        examples: ["which plan do I have"],
+        templateIds: ["plan"],
+      },
+    ],
+    templates: [{ name: "plan", text: "You are on {plan}." }],
+    tools: [{ name: "fetch-plan", idempotent: true, http: { method: "GET", url: "${shop}/plan" } }],
+  };
+  const variable = { name: "plan", toolId: "fetch-plan", resultPath: "tier", defaultValue: "free" };
+  const values = [
+    { variable: "plan", level: "VARIABLE_LEVEL_GLOBAL", value: "global" },
+    { variable: "plan", level: "VARIABLE_LEVEL_AGENT", value: "agent" },
+    { variable: "plan", level: "VARIABLE_LEVEL_GROUP", key: "gold", value: "group" },
+  ];
+
+  it("is fetched when something in use names it, and kept for as long as it says", async () => {
+    const desk = await tool.start({ ...plan, variables: [{ ...variable, cacheTtl: "60s" }] });
+    tool.answer = json({ tier: "silver" });
+    const { reply, sessionId } = await desk.say("which plan do I have?");
+    expect(reply).toBe("You are on silver.");
+    expect(desk.peers.record.variables).toMatchObject([{ name: "plan", source: "tool" }]);
+    expect((await desk.say("which plan do I have?", { sessionId })).reply).toBe(
+      "You are on silver.",
+    );
+    expect(tool.asked).toHaveLength(1);
+    expect(desk.peers.record.variables).toMatchObject([{ name: "plan", source: "cache" }]);
+  });
+  it("is not fetched when nothing names it, unless it is for each turn", async () => {
+    const desk = await tool.start({ ...plan, variables: [variable] });
+    await desk.say("zyx");
+    expect(tool.asked).toHaveLength(0);
+    const each = { ...variable, policy: "VARIABLE_POLICY_ON_EACH_TURN" };
+    const other = await tool.start({ ...plan, variables: [each] });
+    await other.say("zyx");
+    expect(tool.asked).toHaveLength(1);
+  });
+  it("falls back to its default when its tool fails", async () => {
+    const desk = await tool.start({ ...plan, variables: [variable] });
+    tool.answer = json({}, 500);
+    expect((await desk.say("which plan do I have?")).reply).toBe("You are on free.");
+    expect(desk.peers.record.variables).toMatchObject([{ source: "default" }]);
+  });
+  it("takes the value for a group before the agent's, and that before everyone's", async () => {
+    const { toolId: _, ...plain } = variable;
+    const desk = await tool.start({ ...plan, variables: [plain], variableValues: values });
+    const { reply, sessionId } = await desk.say("which plan do I have?");
+    expect(reply).toBe("You are on agent.");
+    const profile = [...desk.peers.profiles.values()][0];
+    const groups = create(ProfileFieldSchema, { name: "groups", value: valueOf("gold") });
+    if (profile) profile.fields["groups"] = groups;
+    expect((await desk.say("which plan do I have?", { sessionId })).reply).toBe(
+      "You are on group.",
+    );
+  });
+});
