@@ -16,8 +16,8 @@ if (Number(process.versions.node.split(".")[0]) < 20) {
 
 if (!existsSync(stamp) || statSync(stamp).mtimeMs < statSync(lock).mtimeMs) install();
 
-const [command, ...args] = process.argv.slice(2);
-if (command) run(command, args);
+const [program, ...words] = process.argv.slice(2);
+if (program) run(program, words);
 
 function install() {
   console.error("Installing dependencies (once, about a minute) ...");
@@ -28,7 +28,9 @@ function install() {
     { cwd: root, stdio: ["ignore", 2, 2], shell: process.platform === "win32" },
   );
   if (status !== 0) {
-    console.error("The install failed; its reason is above. Fix it and run the same command again.");
+    console.error(
+      "The install failed; its reason is above. Fix it and run the same command again.",
+    );
     process.exit(status ?? 1);
   }
   writeFileSync(stamp, "");
