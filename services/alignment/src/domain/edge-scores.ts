@@ -1,5 +1,6 @@
 import type { CompiledBundle, CompiledScenario, Edge } from "./compiled-bundle.ts";
 import type { Context } from "./context.ts";
+import { type MatchScore, noMatch } from "./match-index.ts";
 import type { TurnSettings } from "./turn-settings.ts";
 
 /** How well a message fits the edges of scenarios; each scenario is scored when first asked about. */
@@ -7,18 +8,18 @@ export function edgeScores(
   bundle: CompiledBundle,
   text: string,
   { vector }: Pick<Context, "vector">,
-): (edge: Edge) => number {
-  const scores = new Map<Edge, number>();
+): (edge: Edge) => MatchScore {
+  const scores = new Map<Edge, MatchScore>();
   const scored = new Set<CompiledScenario>();
   return (edge) => {
     const known = scores.get(edge);
     if (known !== undefined) return known;
     const home = bundle.scenarios.find((scenario) => scenario.edges.includes(edge));
-    if (!home || scored.has(home)) return 0;
+    if (!home || scored.has(home)) return noMatch;
     scored.add(home);
     const matches = home.edgeIndex.scores(text, vector, bundle.settings.matching);
-    home.edges.forEach((each, i) => scores.set(each, matches[i]?.match ?? 0));
-    return scores.get(edge) ?? 0;
+    home.edges.forEach((each, i) => scores.set(each, matches[i] ?? noMatch));
+    return scores.get(edge) ?? noMatch;
   };
 }
 

@@ -56,4 +56,6 @@ export interface Navigation {
   readonly reason: string;
   /** Steps come to, in order. */
   readonly entered: readonly string[];
+  /** The customer left on purpose. */
+  readonly left: boolean;
 }

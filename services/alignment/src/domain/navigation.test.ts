@@ -273,6 +273,8 @@ describe("a step with tools", () => {
   it("is waited at until they have answered", () => {
     const entered = navigate(asking(steps, { scores: { entry: 0.9 } }));
     expect(entered.position?.stepId).toBe("get");
+    const stale = asking(steps, { scores: { entry: 0.9 }, toolsDone: () => true });
+    expect(navigate(stale).position?.stepId).toBe("get");
     const { position, visits, moves } = entered;
     const later = { position, visits, moves };
     expect(goOn(asking(steps, later)).position?.stepId).toBe("get");

@@ -160,7 +160,9 @@ function advance(
     const scenario = here && question.scenarioOf(here.scenarioId);
     const step = scenario?.steps.get(here?.stepId ?? "");
     if (!scenario || !step || !mayLeave(step.id)) return;
-    if (step.toolIds.length > 0 && !question.toolsDone(step)) return;
+    // What its tools said before it was entered belongs to another visit.
+    const waits = walk.entered.includes(step.id) || !question.toolsDone(step);
+    if (step.toolIds.length > 0 && waits) return;
     const choice = chooseEdge(scenario, step, { ...question, visits: walk.visits }, "unattended");
     if (!choice.taken) return;
     const { edge, reason } = choice.taken;

@@ -81,6 +81,14 @@ export function fallbackReply(
 export const builtInSentence =
   "I'm sorry, I can't help with that right now. Could you put it another way, or try again in a moment?";
 
+/** What is said when the customer has left a scenario and nothing else was meant. */
+export const builtInLeave: PlannedReply = {
+  source: "built_in",
+  text: "All right, I'll leave it at that. Is there anything else I can do for you?",
+  templateIds: [],
+  reason: "",
+};
+
 function said(candidates: readonly TemplateCandidate[]): PlannedReply {
   return {
     source: "template",

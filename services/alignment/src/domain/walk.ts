@@ -19,7 +19,8 @@ export class Walk {
   /** The customer left on purpose: nothing else starts in this turn. */
   left = false;
   private readonly turn: number;
-  private readonly entered: string[] = [];
+  /** Steps come to on this walk, in order. */
+  readonly entered: string[] = [];
   private readonly moves: Move[] = [];
   private reason = "in no scenario";
 
@@ -81,8 +82,8 @@ export class Walk {
   }
 
   end(): Navigation {
-    const { position, visits, lowConfidenceTurns, moves, reason, entered } = this;
-    return { position, visits, lowConfidenceTurns, moves, reason, entered };
+    const { position, visits, lowConfidenceTurns, moves, reason, entered, left } = this;
+    return { position, visits, lowConfidenceTurns, moves, reason, entered, left };
   }
 
   private visit(

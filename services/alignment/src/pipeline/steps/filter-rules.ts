@@ -2,6 +2,7 @@ import type { Rule } from "@soldier/proto/config/v1/rule";
 import { isIn, out, type RuleCandidate } from "../../domain/candidates.ts";
 import type { CompiledBundle, Edge } from "../../domain/compiled-bundle.ts";
 import { edgeScores, isAmbiguous } from "../../domain/edge-scores.ts";
+import type { MatchScore } from "../../domain/match-index.ts";
 import { pattern } from "../../domain/patterns.ts";
 import { appliesUnasked } from "../../domain/rule-filters.ts";
 import { compareRules } from "../../domain/rule-order.ts";
@@ -41,7 +42,7 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
       const given = caseOf(candidates, turn);
       const { judgement } = turn.bundle.settings;
       if (!model || judgement === "scores" || chosen || isDecided(given, candidates, turn)) {
-        const rules = byScores(candidates, turn.bundle);
+        const rules = byScores(candidates, given.best, turn.bundle);
         const reason = model ? "the scores decide" : "no model: the scores decide";
         const record = { skipped: reason };
         return { ...decided(rules), judgedMove: undefined, context: turn.context, record };
@@ -50,7 +51,7 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
       const calls = new ModelCalls(model);
       const answer = await tried(() => judged(given, turn, calls), signal);
       if (answer.fault) {
-        const rules = byScores(candidates, turn.bundle);
+        const rules = byScores(candidates, given.best, turn.bundle);
         const record = { ...calls.record, degraded: answer.fault.reason };
         return { ...decided(rules), judgedMove: undefined, context: turn.context, record };
       }
@@ -67,7 +68,7 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
       };
     },
     off: (turn) => ({
-      ...decided(byScores(turn.rules, turn.bundle)),
+      ...decided(byScores(turn.rules, 0, turn.bundle)),
       judgedMove: undefined,
       context: turn.context,
     }),
@@ -131,44 +132,77 @@ function waiting({
   });
 }
 
+interface Judging extends Case {
+  readonly edgeScore: (edge: Edge) => number;
+  /** The hybrid score of the best explanation of the message: a rule, an edge or an entry. */
+  readonly best: number;
+}
+
+function above(threshold: number) {
+  return ({ match, hybrid }: MatchScore) => (match >= threshold ? [hybrid] : []);
+}
+
+/** Applies without anyone's word: so likely, and nothing else explains the message better. */
+function isCertain(candidate: RuleCandidate, best: number, { settings }: CompiledBundle): boolean {
+  return (
+    scoreOf(candidate) >= settings.matching.certain_threshold &&
+    !isBehind(candidate, best, settings)
+  );
+}
+
+/** A hard constraint is in force wherever it may be meant. */
+function isBehind(
+  { rule, scores }: RuleCandidate,
+  best: number,
+  { matching }: CompiledBundle["settings"],
+): boolean {
+  return !rule.hardConstraint && scores.hybrid < best - matching.lead;
+}
+
 /** What a model would be asked. */
 function caseOf(
   candidates: readonly RuleCandidate[],
   { bundle, state, incoming, context, scenarios }: Pick<Turn, Needs>,
-): Case & { readonly edgeScore: (edge: Edge) => number } {
-  const { certain_threshold } = bundle.settings.matching;
+): Judging {
   const place = placeOf(state);
   const home = bundle.scenariosById.get(place.scenarioId);
-  const edges = home?.edges.filter(
-    ({ fromStepId, transition }) => fromStepId === place.stepId && transition.condition !== "",
+  const edgeScore = edgeScores(bundle, incoming.text, context);
+  const edges =
+    home?.edges.filter(
+      ({ fromStepId, transition }) => fromStepId === place.stepId && transition.condition !== "",
+    ) ?? [];
+  const entries = scenarios.filter(
+    ({ selected, scenario }) => selected && scenario.id !== place.scenarioId,
   );
+  const { transition_threshold, entry_threshold } = bundle.settings.navigation;
+  const best = Math.max(
+    0,
+    ...candidates.filter(isIn).map(({ scores }) => scores.hybrid),
+    ...edges.map(edgeScore).flatMap(above(transition_threshold)),
+    ...(home ? [] : entries.map(({ scores }) => scores).flatMap(above(entry_threshold))),
+  );
+  const certain = (each: RuleCandidate) => isCertain(each, best, bundle);
   return {
     rules: candidates.filter(
       (each) =>
-        isIn(each) &&
-        each.judge === undefined &&
-        scoreOf(each) < certain_threshold &&
-        !appliesUnasked(each.rule),
+        isIn(each) && each.judge === undefined && !certain(each) && !appliesUnasked(each.rule),
     ),
-    edges: edges ?? [],
-    scenarios: scenarios.filter(
-      ({ selected, scenario }) => selected && scenario.id !== place.scenarioId,
-    ),
-    edgeScore: edgeScores(bundle, incoming.text, context),
+    edges,
+    scenarios: entries,
+    edgeScore: (edge) => edgeScore(edge).match,
+    best,
   };
 }
 
 /** Whether the scores leave nothing to judge, neither of rules nor of the scenario. */
 function isDecided(
-  given: ReturnType<typeof caseOf>,
+  given: Judging,
   candidates: readonly RuleCandidate[],
   { bundle }: Pick<Turn, "bundle">,
 ): boolean {
   const { match_threshold } = bundle.settings.matching;
   const open = given.rules.some((each) => scoreOf(each) >= match_threshold);
-  const certain = candidates.some(
-    (each) => isIn(each) && scoreOf(each) >= bundle.settings.matching.certain_threshold,
-  );
+  const certain = candidates.some((each) => isIn(each) && isCertain(each, given.best, bundle));
   // Nothing near a match may only mean that it was put in other words: a model can tell.
   const unsure = !certain && given.rules.length > 0;
   return (
@@ -184,6 +218,7 @@ function isDecided(
 
 function byScores(
   candidates: readonly RuleCandidate[],
+  best: number,
   { settings }: CompiledBundle,
 ): readonly RuleCandidate[] {
   const { match_threshold } = settings.matching;
@@ -191,6 +226,10 @@ function byScores(
     const score = scoreOf(candidate);
     if (!isIn(candidate) || candidate.judge !== undefined || appliesUnasked(candidate.rule))
       return candidate;
+    if (isBehind(candidate, best, settings)) {
+      const distance = best - settings.matching.lead - candidate.scores.hybrid;
+      return out(candidate, "lead", "something else explains the message better", distance);
+    }
     if (score >= match_threshold)
       return { ...candidate, reason: `${score.toFixed(2)} reaches ${match_threshold}` };
     const reason = `${score.toFixed(2)} is below ${match_threshold}`;
@@ -200,13 +239,13 @@ function byScores(
 
 function byJudgement(
   candidates: readonly RuleCandidate[],
-  given: Case,
+  given: Judging,
   judgement: Judgement,
   bundle: CompiledBundle,
 ): readonly RuleCandidate[] {
   const answers = verdicts(given, judgement);
   const asked = candidates.filter(({ rule }) => answers.has(rule.id));
-  const certain = byScores(candidates, bundle);
+  const certain = byScores(candidates, given.best, bundle);
   return certain.map((candidate, i) => {
     const before = candidates[i] ?? candidate;
     if (!asked.includes(before)) return candidate;

@@ -8,6 +8,7 @@ import { withheldFields } from "../../domain/fields.ts";
 import { Gate } from "../../domain/gate.ts";
 import { buildPrompt } from "../../domain/prompt.ts";
 import {
+  builtInLeave,
   composedReply,
   exclusiveReply,
   fallbackReply,
@@ -90,7 +91,10 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
             arrived: turn.navigation.entered.length > 0,
             stepAsks: stepAsks(turn, step),
             stepInstructions: step?.instructions ?? "",
-          }) ?? fallbackReply(candidates, agentsFallback(turn, bindings), "nothing to say");
+          }) ??
+          (turn.navigation.left
+            ? builtInLeave
+            : fallbackReply(candidates, agentsFallback(turn, bindings), "nothing to say"));
         gate.write(planned.text);
         return { draft: draft(planned), record: { facts: recorded(planned.templateIds) } };
       }

@@ -41,9 +41,10 @@ export function navigateScenario(): Step<Needs, Adds> {
       const digression = digresses(turn);
       const gathered = withFields(turn.state, kept(context.fields, digression));
       const known = movedTo(turn.known, gathered, bundle);
+      const scoreOf = edgeScores(bundle, incoming.text, context);
       const navigation = navigate({
         ...groundOf({ ...turn, state: gathered, known }),
-        edgeScore: edgeScores(bundle, incoming.text, context),
+        edgeScore: (edge) => scoreOf(edge).match,
         entries: entries(turn),
         blocked: new Set(relations.scenariosDropped),
         exitSignal: context.exitSignal,
@@ -87,6 +88,7 @@ export function navigateScenario(): Step<Needs, Adds> {
         moves: [],
         reason: "",
         entered: [],
+        left: false,
       },
     }),
   };

@@ -75,7 +75,8 @@ const excluding = new Set(["disabled", "scope", "fires", "cooldown", "guard"]);
 
 function couldBeMeant(candidate: RuleCandidate, threshold: number): boolean {
   if (isIn(candidate)) return true;
-  return candidate.eliminatedBy === "selection" && candidate.scores.match >= threshold;
+  const late = candidate.eliminatedBy === "selection" || candidate.eliminatedBy === "lead";
+  return late && candidate.scores.match >= threshold;
 }
 
 function effectsOf(
