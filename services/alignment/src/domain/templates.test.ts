@@ -32,6 +32,7 @@ function candidates(
     place,
     known,
     bindings: bindingsOf(known),
+    unfinished: new Set(),
   });
 }
 

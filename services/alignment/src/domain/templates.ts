@@ -27,6 +27,8 @@ export interface TemplateQuestion {
   readonly place: Place;
   readonly known: KnownValues;
   readonly bindings: Bindings;
+  /** Tools that should have run and did not succeed, by id. */
+  readonly unfinished: ReadonlySet<string>;
 }
 
 /**
@@ -43,8 +45,8 @@ export function templateCandidates(question: TemplateQuestion): readonly Templat
       .toSorted((a, b) => b.template.priority - a.template.priority)
       .map((compiled) => candidate(compiled, rule, question));
   const named = [
-    ...applied.flatMap((rule) => once(rule.templateIds, rule)),
-    ...once(step?.templateIds ?? [], undefined),
+    ...applied.flatMap((rule) => truthful(once(rule.templateIds, rule), rule.toolIds, question)),
+    ...truthful(once(step?.templateIds ?? [], undefined), step?.toolIds ?? [], question),
   ];
   // Unnamed templates speak for a place, or for the moment that their conditions describe.
   const unnamed = bundle.unnamedTemplates.filter(
@@ -62,10 +64,34 @@ export function templateCandidates(question: TemplateQuestion): readonly Templat
   ];
 }
 
+/**
+ * Words for a deed must wait for the deed: while a tool has not succeeded, only fallbacks may be said,
+ * and templates whose own conditions show that their author has thought of it.
+ */
+function truthful(
+  candidates: readonly TemplateCandidate[],
+  toolIds: readonly string[],
+  { unfinished, bundle }: TemplateQuestion,
+): readonly TemplateCandidate[] {
+  const failed = toolIds.find((id) => unfinished.has(id));
+  if (failed === undefined) return candidates;
+  const name = bundle.toolsById.get(failed)?.name ?? failed;
+  return candidates.map((each) => {
+    const own = bundle.templatesById.get(each.id)?.template.conditions ?? "";
+    if (each.mode === "FALLBACK" || own !== "" || each.text === undefined) return each;
+    return { ...each, text: undefined, reason: `its tool has not succeeded: ${name}` };
+  });
+}
+
 export function candidate(
   compiled: CompiledTemplate,
   rule: Rule | undefined,
-  { bundle, place, known, bindings }: Omit<TemplateQuestion, "applied" | "step">,
+  {
+    bundle,
+    place,
+    known,
+    bindings,
+  }: Pick<TemplateQuestion, "bundle" | "place" | "known" | "bindings">,
 ): TemplateCandidate {
   const { template } = compiled;
   const described = {

@@ -26,6 +26,8 @@ export interface ToolCall {
   readonly awaited: string | undefined;
   /** Asks a model for arguments that are nowhere else; undefined when there is none to ask. */
   readonly judge: ((tool: Tool) => Promise<JsonRecord | undefined>) | undefined;
+  /** Why it may not run whatever it is. */
+  readonly refusal: string | undefined;
   /** Fields whose values stay out of the record. */
   readonly isPrivate: (name: string) => boolean;
 }
@@ -47,8 +49,8 @@ export async function runTool(
 ): Promise<ToolRun> {
   const startedMs = performance.now();
   const { tool } = call;
-  const given = await argumentsFor(call);
-  const done = await carriedOut(call, given, means, signal);
+  const given = call.refusal ? nothing : await argumentsFor(call);
+  const done = call.refusal ? refused(call.refusal) : await carriedOut(call, given, means, signal);
   const hidden = (values: JsonRecord) => withoutPrivate(values, call.isPrivate);
   return {
     tool,
@@ -81,6 +83,8 @@ interface Done {
   readonly result?: Json | undefined;
   readonly effect?: BuiltinEffect | undefined;
 }
+
+const nothing: ToolArguments = { values: {}, missing: [], invalid: new Map() };
 
 async function argumentsFor(call: ToolCall): Promise<ToolArguments> {
   const given = toolArguments(call);

@@ -15,7 +15,6 @@ import type { RuleCandidate, ScenarioCandidate } from "../domain/candidates.ts";
 import type { CompiledBundle } from "../domain/compiled-bundle.ts";
 import type { Context } from "../domain/context.ts";
 import type { Gate } from "../domain/gate.ts";
-import type { Json } from "../domain/json.ts";
 import type { KnownValues } from "../domain/known-values.ts";
 import type { JudgedMove, Navigation } from "../domain/navigation-question.ts";
 import type { PlannedReply } from "../domain/reply.ts";
@@ -137,8 +136,8 @@ export interface RelationEffects {
 export interface Effects {
   /** What must be asked of the customer before the agent can go on. */
   readonly asks: readonly string[];
-  /** Results of this turn's tools, by tool name, in the order in which they came. */
-  readonly results: Readonly<Record<string, Json>>;
+  /** Tools that should have run and did not succeed, by id. */
+  readonly unfinished: ReadonlySet<string>;
   /** The session's status after the turn, when a tool changed it. */
   readonly status: SessionStatus | undefined;
 }

@@ -147,6 +147,53 @@ describe("a tool", () => {
     expect(open.peers.record.toolCalls[0]?.reason).toBe("EGRESS_REFUSED");
   });
 
+  it("that has not succeeded leaves no room for words that say it has", async () => {
+    const desk = await tool.start({
+      ...shop,
+      tools: [{ ...order, http: { ...order.http, method: "POST" } }],
+      templates: [
+        { name: "order-status", text: "Your order is cancelled." },
+        ...shop.templates.slice(1),
+      ],
+    });
+    tool.answer = json({}, 500);
+    expect((await desk.say("where is my order L-17?")).reply).toBe("I can't see orders now.");
+    expect(desk.peers.record.templates[0]?.reason).toBe("its tool has not succeeded: find-order");
+  });
+
+  it("lets rules be judged again after its result", async () => {
+    const again = { reevaluateAfterToolIds: ["find-order"] };
+    const desk = await tool.start({
+      ...shop,
+      rules: [
+        ...shop.rules,
+        {
+          ...again,
+          name: "late",
+          condition: "where is my order",
+          guard: "has(results['find-order'].late)",
+          templateIds: ["late"],
+        },
+      ],
+      templates: [...shop.templates, { name: "late", text: "I am sorry for the delay." }],
+    });
+    tool.answer = json({ status: "lost", eta: "never", late: true });
+    const { reply } = await desk.say("where is my order L-17?");
+    expect(reply).toContain("I am sorry for the delay.");
+    expect(desk.peers.record.rules.find(({ name }) => name === "late")).toMatchObject({
+      applied: true,
+      reason: "its guard is true after a tool's result",
+    });
+  });
+
+  it("is given up when the turn's own time is over, and the turn still answers", async () => {
+    const behaviour = { ...shop, agent: { settings: { turnTimeout: "0.2s" } } };
+    const desk = await tool.start(behaviour);
+    tool.answer = () => {};
+    expect((await desk.say("where is my order L-17?")).reply).toBe("I can't see orders now.");
+    expect(desk.peers.record.toolCalls[0]?.outcome).toBe(ToolCallOutcome.FAILED);
+  });
+
   it("of a kind that is not spoken is refused by name", async () => {
     const { http: _, ...rest } = order;
     const rpc = { address: "shop:1", method: "shop.v1.Orders/Get" };

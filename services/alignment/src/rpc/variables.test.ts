@@ -41,6 +41,17 @@ describe("a variable", () => {
     expect(tool.asked).toHaveLength(1);
     expect(desk.peers.record.variables).toMatchObject([{ name: "plan", source: "cache" }]);
   });
+  it("shares one call with others that come from the same tool", async () => {
+    const other = { ...variable, name: "seats", resultPath: "seats" };
+    const desk = await tool.start({
+      ...plan,
+      templates: [{ name: "plan", text: "You are on {plan} with {seats} seats." }],
+      variables: [variable, other],
+    });
+    tool.answer = json({ tier: "gold", seats: 5 });
+    expect((await desk.say("which plan do I have?")).reply).toBe("You are on gold with 5 seats.");
+    expect(tool.asked).toHaveLength(1);
+  });
   it("is not fetched when nothing names it, unless it is for each turn", async () => {
     const desk = await tool.start({ ...plan, variables: [variable] });
     await desk.say("zyx");

@@ -7,6 +7,7 @@ const desks = new Desks();
 afterEach(() => desks.stop());
 
 interface Script {
+  readonly delay_ms?: number;
   readonly replies?: readonly string[];
   readonly structured?: Readonly<Record<string, unknown>>;
   readonly word_delay_ms?: number;
@@ -117,6 +118,16 @@ describe("a turn with a model", () => {
     expect(deltas.join("")).toBe(reply);
     expect(completed.turn?.outcome).toBe(TurnOutcome.DEGRADED);
     expect(desk.peers.record.reply).toMatchObject({ source: "fallback" });
+  });
+
+  it("answers with a fallback when it takes longer than the turn may", async () => {
+    const agent = { settings: { turnTimeout: "0.15s" } };
+    const desk = await started({ ...shop, agent }, { delay_ms: 5_000 });
+    const { completed } = await desk.say("when do you open");
+    expect(completed.turn).toMatchObject({
+      outcome: TurnOutcome.DEGRADED,
+      replySource: ReplySource.BUILT_IN,
+    });
   });
 
   it("takes arguments for tools from it, checked like any others", async () => {

@@ -6,6 +6,7 @@ import {
 } from "node:http";
 import { Agent as HttpsAgent, request as https } from "node:https";
 import type { LookupFunction } from "node:net";
+import { throwIfCancelled } from "@soldier/ai/cancelled";
 import { Fault } from "@soldier/kernel/fault";
 import type { ToolRequest, ToolResponse, ToolTransport } from "../pipeline/tool-transport.ts";
 import { type Address, admitted, type Resolve, systemResolve } from "./egress.ts";
@@ -56,7 +57,7 @@ export function httpTransport(
         }
       } catch (error) {
         if (error instanceof Fault) throw error;
-        signal.throwIfAborted();
+        throwIfCancelled(signal);
         if (timeout.aborted)
           throw new Fault("deadline", "the tool does not answer in time", {
             reason: "TOOL_TIMEOUT",

@@ -185,11 +185,12 @@ function stepOf({ bundle, state }: Pick<Turn, "bundle" | "state">): ScenarioStep
 }
 
 function candidatesOf(
-  { bundle, applied, state, known }: Pick<Turn, Needs>,
+  { bundle, applied, state, known, effects: { unfinished } }: Pick<Turn, Needs>,
   step: ScenarioStep | undefined,
   bindings: Bindings,
 ): readonly TemplateCandidate[] {
-  return templateCandidates({ bundle, applied, step, place: placeOf(state), known, bindings });
+  const place = placeOf(state);
+  return templateCandidates({ bundle, applied, step, place, known, bindings, unfinished });
 }
 
 /** The agent's own last word, if it has one that can be said now. */
