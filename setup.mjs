@@ -23,7 +23,7 @@ function install() {
   console.error("Installing dependencies (once, about a minute) ...");
   const { status } = spawnSync(
     "npx",
-    ["-y", "pnpm@12.21.0", "install", "--frozen-lockfile", "--reporter=append-only"],
+    ["-y", "pnpm@12.21.0", "install", "--frozen-lockfile", "--loglevel=error"],
     // Standard output belongs to the command that comes after.
     { cwd: root, stdio: ["ignore", 2, 2], shell: process.platform === "win32" },
   );

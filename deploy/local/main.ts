@@ -1,5 +1,6 @@
-// npm start: everything in one process, with an example agent to talk to.
-import { join } from "node:path";
+// npm start: everything in one process, with an example agent to talk to. What it keeps is under
+// .soldier, or in the folder that is named.
+import { join, relative } from "node:path";
 import { main } from "@soldier/chassis/main";
 import { readSettings } from "@soldier/chassis/settings";
 import { startExampleBackend } from "@soldier/examples/backend";
@@ -7,7 +8,8 @@ import { announce, banner } from "./announcement.ts";
 import { demoAgent, demoToken, installDemoAgent } from "./demo.ts";
 import { startOneProcess } from "./one-process.ts";
 
-const directory = join(import.meta.dirname, "../../.soldier");
+const directory = process.argv[2] ?? join(import.meta.dirname, "../../.soldier");
+const log = relative(process.cwd(), join(directory, "soldier.log"));
 
 await main(async () => {
   await using opened = new AsyncDisposableStack();
@@ -30,6 +32,6 @@ await main(async () => {
   };
   announce(directory, announcement);
   const ways = "seven services in one process";
-  process.stdout.write(banner({ announcement, settings, log: ".soldier/soldier.log", ways }));
+  process.stdout.write(banner({ announcement, settings, log, ways }));
   return opened.move();
 });

@@ -66,6 +66,14 @@ describe("a request", () => {
     ]);
   });
 
+  it("may say the id of a resource that the path names", () => {
+    const path = ["shop", "greeting"];
+    const body = { id: "019ddf6e-7a3b-7c11-9c1e-0a4a3f2b1c00", text: "Hi" };
+    expect(read(ConfigService, "UpdateTemplate", { path, body })).toMatchObject({
+      template: { id: "greeting", text: "Hi" },
+    });
+  });
+
   it("needs no body when it has nothing to say", () => {
     expect(read(ConfigService, "PublishAgent", { path: ["shop"] })).toMatchObject({
       agentId: "shop",

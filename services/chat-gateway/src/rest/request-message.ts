@@ -72,7 +72,10 @@ function fromBody(
   return {};
 }
 
-/** Sets a field from the path; the body may name it too, but must not say otherwise. */
+/**
+ * Sets a field from the path; the body may name it too, but must not say otherwise. A resource's own
+ * id may: what was read has its UUID, and the path may have its name.
+ */
 function setPathValue(
   message: DescMessage,
   json: Record<string, JsonValue>,
@@ -88,7 +91,8 @@ function setPathValue(
     const key = [field.name, field.jsonName].find((one) => Object.hasOwn(here, one)) ?? field.name;
     const said = here[key];
     if (depth === path.length - 1) {
-      if (said !== undefined && said !== null && said !== "" && said !== value)
+      const differs = said !== undefined && said !== null && said !== "" && said !== value;
+      if (differs && path.length === 1)
         problems.push({ path, description: "is another one in the path" });
       here[key] = value;
       return;
