@@ -29,7 +29,8 @@ export class TurnRecorder {
   readonly startedAtMs: number;
   private readonly clock: Clock;
   private readonly steps: StepRecord[] = [];
-  private readonly degradations: string[] = [];
+  /** What the turn got over, as "<step>: <reason>". */
+  readonly degradations: string[] = [];
   private readonly modelCalls: ModelCallRecord[] = [];
   private facts: RecordFacts = {};
   private outsideMs = 0;

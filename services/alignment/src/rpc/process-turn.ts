@@ -51,7 +51,11 @@ export async function* processTurn(
     const given = { incoming: incomingOf(req, tenantOf(ctx)), outlet: events, claim, recorder };
     const ran = await pipeline.run(given, signal, observed(recorder));
     if (ran.answered) replayed(ran.answered);
-    else turnEnded(ran.turn.committed.turn, recorder);
+    else {
+      const { degradations } = recorder;
+      if (degradations.length > 0) log.warn({ degradations }, "answered without all that it needs");
+      turnEnded(ran.turn.committed.turn, recorder);
+    }
   }
 
   function replayed(answer: Answer): void {

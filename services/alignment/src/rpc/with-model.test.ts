@@ -118,6 +118,8 @@ describe("a turn with a model", () => {
     expect(deltas.join("")).toBe(reply);
     expect(completed.turn?.outcome).toBe(TurnOutcome.DEGRADED);
     expect(desk.peers.record.reply).toMatchObject({ source: "fallback" });
+    const warned = desk.mesh.lines().filter(({ level }) => level === "warn");
+    expect(warned).toMatchObject([{ degradations: ["generate: MODEL_SAID_NOTHING"] }]);
   });
 
   it("answers with a fallback when it takes longer than the turn may", async () => {
