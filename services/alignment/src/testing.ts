@@ -21,6 +21,7 @@ import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_
 import { Channel } from "@soldier/proto/common/v1/resource";
 import { type Bundle, BundleSchema } from "@soldier/proto/config/v1/bundle";
 import { ConfigService } from "@soldier/proto/config/v1/config_service";
+import { type VariableValue, VariableValueSchema } from "@soldier/proto/config/v1/template";
 import { MemoryHitSchema, MemoryService } from "@soldier/proto/memory/v1/memory_service";
 import { CustomerProfileSchema, type CustomerProfile } from "@soldier/proto/profile/v1/profile";
 import { ProfileService } from "@soldier/proto/profile/v1/profile_service";
@@ -65,6 +66,8 @@ export class Peers {
   readonly profiles = new Map<string, CustomerProfile>();
   readonly aborted: string[] = [];
   memories: MessageInitShape<typeof MemoryHitSchema>[] = [];
+  /** What variables are set to. */
+  variableValues: VariableValue[] = [];
   /** Methods that fail with this fault, by name. */
   readonly broken = new Map<string, Fault>();
   /** How often each method was called. */
@@ -114,6 +117,7 @@ export class Peers {
           const same = knownVersion === bundle.version;
           return {
             version: bundle.version,
+            variableValues: this.variableValues,
             ...(!same && { bundle: { ...bundle, tenantId: tenantOf(ctx) } }),
           };
         },
@@ -292,7 +296,10 @@ export async function turnUnderTest(
   settings: TestOptions = {},
   identity: Identity = testIdentity(),
 ): Promise<TurnUnderTest> {
-  const peers = new Peers(bundleOf(behaviour));
+  const { variableValues = [], ...published } = behaviour;
+  const peers = new Peers(bundleOf(published));
+  if (Array.isArray(variableValues))
+    peers.variableValues = variableValues.map((value) => fromJson(VariableValueSchema, value));
   const mesh = await runForTest([...peers.services, alignment], {
     ...settings,
     settings: {

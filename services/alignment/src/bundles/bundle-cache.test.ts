@@ -1,14 +1,63 @@
+import { create } from "@bufbuild/protobuf";
+import type { Identity } from "@soldier/chassis/identity";
 import { testIdentity } from "@soldier/chassis/testing";
 import { openBus } from "@soldier/events/bus";
 import { newEvent } from "@soldier/events/event";
 import { configPublishedTopic } from "@soldier/events/topics";
 import { newId } from "@soldier/kernel/ids";
+import { VariableLevel, VariableValueSchema } from "@soldier/proto/config/v1/template";
 import { afterEach, describe, expect, it } from "vitest";
+import { valueOf } from "../domain/json.ts";
 import { bundleOf } from "../testing.ts";
 import { Desks, shop } from "../testing-shop.ts";
 
 const desks = new Desks();
 afterEach(() => desks.stop());
+
+/** A desk whose answer is a variable's value, and how an operator sets it. */
+async function valued(recheckMs: number, url = `inproc://${newId()}`, identity = testIdentity()) {
+  const desk = await desks.start(
+    {
+      ...shop,
+      templates: [{ name: "hours", text: "Open {hours}." }, ...shop.templates.slice(1)],
+      variables: [{ name: "hours", defaultValue: "from 9 to 17" }],
+    },
+    { settings: { alignment: { bundle_recheck_ms: recheckMs }, events: { url } } },
+    identity,
+  );
+  const set = (text: string) => {
+    const value = { variable: "hours", level: VariableLevel.AGENT, value: valueOf(text) };
+    desk.peers.variableValues = [create(VariableValueSchema, value)];
+  };
+  const answer = async () => (await desk.say("when do you open?")).reply;
+  return { set, answer, identity, url };
+}
+
+/** Says that the version is live, as config does after a publish and after a value was set. */
+async function announce(url: string, { tenantId }: Identity, version: bigint): Promise<void> {
+  await using opened = new AsyncDisposableStack();
+  const settings = { url, root: "soldier", replicas: 1, keep_hours: 1, connect_timeout_ms: 1_000 };
+  const bus = await openBus({ settings, opened });
+  const news = { tenantId, agentId: "agent-1", agentSlug: "desk", version };
+  await bus.publish(newEvent(configPublishedTopic, tenantId, news, new Date()));
+}
+
+describe("a value of a variable", () => {
+  it("is live with the news, in the version that is held", async () => {
+    const { set, answer, identity, url } = await valued(600_000);
+    expect(await answer()).toBe("Open from 9 to 17.");
+    set("until noon");
+    expect(await answer()).toBe("Open from 9 to 17.");
+    await announce(url, identity, 1n);
+    await expect.poll(answer, { timeout: 2_000 }).toBe("Open until noon.");
+  });
+  it("is live when the version is looked at again, in case the news was lost", async () => {
+    const { set, answer } = await valued(200);
+    expect(await answer()).toBe("Open from 9 to 17.");
+    set("until noon");
+    await expect.poll(answer, { timeout: 2_000 }).toBe("Open until noon.");
+  });
+});
 
 describe("behaviour that is published", () => {
   it("is fetched once, whoever asks, and again when news of another version comes", async () => {
@@ -30,22 +79,7 @@ describe("behaviour that is published", () => {
       ],
     });
     expect((await desk.say("when do you open?")).reply).toBe("We are open from 9 to 17.");
-    await using opened = new AsyncDisposableStack();
-    const settings = {
-      url,
-      root: "soldier",
-      replicas: 1,
-      keep_hours: 1,
-      connect_timeout_ms: 1_000,
-    };
-    const bus = await openBus({ settings, opened });
-    const news = {
-      tenantId: identity.tenantId,
-      agentId: "agent-1",
-      agentSlug: "desk",
-      version: 2n,
-    };
-    await bus.publish(newEvent(configPublishedTopic, identity.tenantId, news, new Date()));
+    await announce(url, identity, 2n);
     await expect
       .poll(async () => (await desk.say("when do you open?")).reply, { timeout: 2_000 })
       .toBe("Closed for good.");

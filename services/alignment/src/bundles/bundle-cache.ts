@@ -11,6 +11,7 @@ import {
   compileBundle,
   type CompiledBundle,
   textsToMatch,
+  valuesByVariable,
   vectorsOf,
 } from "../domain/compiled-bundle.ts";
 import type { TurnDefaults } from "../domain/turn-settings.ts";
@@ -22,19 +23,23 @@ export interface BundleCacheOptions {
   readonly defaults: TurnDefaults;
   readonly clock: Clock;
   readonly log: Log;
-  /** A version is asked for again after so long, in case the news of a publish was lost. */
+  /** A version and its values are asked for again after so long, in case the news was lost. */
   readonly recheckMs: number;
   readonly bundlesMax: number;
 }
 
 export interface BundleCache extends Bundles {
-  /** Another version is live: the next turn of this agent asks for it. */
+  /** Another version is live, or other values of variables: the next turn of this agent asks. */
   published(tenantId: string, agent: { readonly id: string; readonly slug: string }): void;
 }
 
 interface Entry {
-  readonly compiled: CompiledBundle;
+  /** Replaced as a whole when values change, so that turns that run keep what they began with. */
+  compiled: CompiledBundle;
+  /** When the answer was asked for that it is from. */
   checkedAtMs: number;
+  /** News from before this are in it only if they came before it was asked for. */
+  newsAtMs: number;
 }
 
 /** Embeds no more texts than this at once, so that turns in between are not kept waiting. */
@@ -53,17 +58,22 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
     const held = entries.get(key);
     const askedAtMs = clock.monotonicMs();
     try {
-      const { bundle } = await config.getBundle({
+      const { bundle, variableValues } = await config.getBundle({
         agentId: agent,
         knownVersion: BigInt(held?.compiled.version ?? 0),
       });
+      const values = valuesByVariable(variableValues);
       if (!bundle) {
         if (!held) throw new Error(`config sent no bundle of ${agent}`);
+        // By its other name it may have been asked for later and answered before.
+        if (askedAtMs < held.checkedAtMs) return held.compiled;
+        held.compiled = { ...held.compiled, variableValues: values };
         held.checkedAtMs = askedAtMs;
         return held.compiled;
       }
-      const compiled = sameVersion(tenantId, bundle) ?? (await compile(bundle));
-      const entry = { compiled, checkedAtMs: askedAtMs };
+      const version = sameVersion(tenantId, bundle) ?? (await compile(bundle));
+      const compiled = { ...version, variableValues: values };
+      const entry = { compiled, checkedAtMs: askedAtMs, newsAtMs: held?.newsAtMs ?? never };
       entries.set(key, entry);
       for (const alias of [compiled.agentId, compiled.agent.slug])
         entries.set(keyOf(tenantId, alias), entry);
@@ -78,6 +88,10 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
       entries.delete(key);
       throw error;
     }
+  }
+
+  function isFresh({ checkedAtMs, newsAtMs }: Entry): boolean {
+    return checkedAtMs > newsAtMs && clock.monotonicMs() - checkedAtMs < recheckMs;
   }
 
   function sameVersion(tenantId: string, bundle: Bundle): CompiledBundle | undefined {
@@ -121,7 +135,7 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
     async current(tenantId, agent) {
       const key = keyOf(tenantId, agent);
       const held = entries.get(key);
-      if (held && clock.monotonicMs() - held.checkedAtMs < recheckMs) return held.compiled;
+      if (held && isFresh(held)) return held.compiled;
       const running = loading.get(key);
       if (running) return running;
       // Others wait for it, too: it must not end with the call that happened to be first.
@@ -132,13 +146,15 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
     published(tenantId, { id, slug }) {
       for (const agent of [id, slug]) {
         const held = entries.get(keyOf(tenantId, agent));
-        if (held) held.checkedAtMs = Number.NEGATIVE_INFINITY;
+        if (held) held.newsAtMs = clock.monotonicMs();
       }
     },
   };
 }
 
 const embedTimeoutMs = 120_000;
+
+const never = Number.NEGATIVE_INFINITY;
 
 /** Faults that say nothing about the agent. */
 const passing: ReadonlySet<Fault["kind"]> = new Set([

@@ -37,10 +37,13 @@ export interface CompiledBundle {
   readonly unnamedTemplates: readonly CompiledTemplate[];
   readonly toolsById: ReadonlyMap<string, Tool>;
   readonly variables: ReadonlyMap<string, Variable>;
-  readonly variableValues: readonly VariableValue[];
+  readonly variableValues: ValuesByVariable;
   readonly fields: ReadonlyMap<string, FieldDefinition>;
   readonly expressions: Expressions;
 }
+
+/** What variables are set to, by the variable's name. Belongs to no version: it changes under it. */
+export type ValuesByVariable = ReadonlyMap<string, readonly VariableValue[]>;
 
 export interface CompiledScenario {
   readonly scenario: Scenario;
@@ -117,10 +120,14 @@ export function compileBundle(
     unnamedTemplates: templates.filter(({ template }) => !named.has(template.id)),
     toolsById: byId(bundle.tools),
     variables: new Map(bundle.variables.map((variable) => [variable.name, variable])),
-    variableValues: bundle.variableValues,
+    variableValues: new Map(), // they come beside the bundle
     fields: new Map(bundle.fieldDefinitions.map((field) => [field.name, field])),
     expressions: expressions(),
   };
+}
+
+export function valuesByVariable(values: readonly VariableValue[]): ValuesByVariable {
+  return Map.groupBy(values, ({ variable }) => variable);
 }
 
 function compiled(scenario: Scenario, dimensions: number, vectorOf: VectorOf): CompiledScenario {

@@ -58,10 +58,10 @@ function standing(variable: Variable, question: VariableQuestion): Resolution {
     const value = jsonOf(cached.value);
     if (value !== undefined) return { source: "cache", value };
   }
+  const set = question.bundle.variableValues.get(variable.name) ?? [];
   for (const { level, source } of levels) {
-    const found = question.bundle.variableValues.find(
+    const found = set.find(
       (value) =>
-        value.variable === variable.name &&
         (value.level || VariableLevel.AGENT) === level &&
         isFor(value, question) &&
         isFresh(value.expiresAt, question.now),

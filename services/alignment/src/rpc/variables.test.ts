@@ -1,4 +1,6 @@
 import { create } from "@bufbuild/protobuf";
+import { newId } from "@soldier/kernel/ids";
+import { VariableLevel, VariableValueSchema } from "@soldier/proto/config/v1/template";
 import { ProfileFieldSchema } from "@soldier/proto/profile/v1/profile";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { valueOf } from "../domain/json.ts";
@@ -67,7 +69,7 @@ describe("a variable", () => {
     expect((await desk.say("which plan do I have?")).reply).toBe("You are on free.");
     expect(desk.peers.record.variables).toMatchObject([{ source: "default" }]);
   });
-  it("takes the value for a group before the agent's, and that before everyone's", async () => {
+  it("takes the value for the customer before a group's, the agent's and everyone's", async () => {
     const { toolId: _, ...plain } = variable;
     const desk = await tool.start({ ...plan, variables: [plain], variableValues: values });
     const { reply, sessionId } = await desk.say("which plan do I have?");
@@ -78,5 +80,15 @@ describe("a variable", () => {
     expect((await desk.say("which plan do I have?", { sessionId })).reply).toBe(
       "You are on group.",
     );
+    const value = { level: VariableLevel.CUSTOMER, key: profile?.id ?? "", value: valueOf("own") };
+    desk.peers.variableValues.push(
+      create(VariableValueSchema, { variable: "plan", ...value }),
+      create(VariableValueSchema, { variable: "plan", ...value, key: newId() }),
+    );
+    await expect
+      .poll(async () => (await desk.say("which plan do I have?", { sessionId })).reply, {
+        timeout: 4_000,
+      })
+      .toBe("You are on own.");
   });
 });

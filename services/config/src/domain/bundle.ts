@@ -21,7 +21,7 @@ export function compiled(draft: AgentDocument, embeddings: EmbeddingTable): Comp
   return { draft: sorted, contentHash: contentHash(draft), embeddings };
 }
 
-/** The compiled version under its number. Values of variables are added when it is read. */
+/** The compiled version under its number. */
 export function bundleOf(
   { draft, contentHash: hash, embeddings }: Compiled,
   {

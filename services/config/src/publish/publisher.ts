@@ -13,6 +13,7 @@ import {
   type PublishStage,
 } from "@soldier/proto/config/v1/bundle";
 import { LRUCache } from "lru-cache";
+import { besideBundleBytes } from "../domain/answer-room.ts";
 import { bundleOf, compiled, type Compiled, draftOf } from "../domain/bundle.ts";
 import { matchedTexts } from "../domain/matched-texts.ts";
 import { refusal } from "../domain/problem.ts";
@@ -50,7 +51,7 @@ export interface Publisher {
     comment: string,
     signal: AbortSignal,
   ): Promise<Published>;
-  /** A version's bundle, without values of variables. It is shared: not to be changed. */
+  /** A version's bundle. It is shared: not to be changed. */
   version(identity: Identity, agent: Agent, version: bigint): Promise<Bundle>;
 }
 
@@ -72,9 +73,6 @@ interface Candidate {
   readonly draftEtag: string;
   readonly rollbackOf: bigint;
 }
-
-/** Room in a message for values of variables and the rest of the answer. */
-const answerBytes = 65_536;
 
 export function publisher(parts: PublisherParts): Publisher {
   const { store, embedder, clock, committed } = parts;
@@ -201,10 +199,10 @@ function isCovered(candidate: Candidate, live: LiveVersion, embeddingModel: stri
 }
 
 function requireFits(bundle: Uint8Array, maxBytes: number): void {
-  if (bundle.byteLength + answerBytes <= maxBytes) return;
+  if (bundle.byteLength + besideBundleBytes <= maxBytes) return;
   throw new Fault(
     "precondition",
-    `the bundle has ${bundle.byteLength} bytes, more than a message of the mesh may have; set [server] max_message_bytes to ${2 ** Math.ceil(Math.log2(bundle.byteLength + answerBytes))} or more in every service`,
+    `the bundle has ${bundle.byteLength} bytes, more than a message of the mesh may have; set [server] max_message_bytes to ${2 ** Math.ceil(Math.log2(bundle.byteLength + besideBundleBytes))} or more in every service`,
     { reason: "BUNDLE_TOO_LARGE" },
   );
 }

@@ -16,6 +16,7 @@ import { pageOf, tokenOf } from "../domain/page.ts";
 import { unknownName } from "../domain/problem.ts";
 import { requireAgent } from "./edit.ts";
 import { configPublished } from "../events.ts";
+import { valuesMaxBytes } from "../domain/answer-room.ts";
 import type { Parts } from "./parts.ts";
 
 type Values = Required<
@@ -42,9 +43,8 @@ export function valueHandlers(parts: Parts): Values {
     });
   }
 
-  /** The agents whose bundles carry the value. */
+  /** The agents whose turns use the value. */
   async function concerned({ tenantId }: Identity, agent: Agent, { level }: VariableValue) {
-    if (level === VariableLevel.CUSTOMER) return [];
     if (level !== VariableLevel.GLOBAL) return [agent];
     const all: Agent[] = [];
     for (let after: readonly string[] | undefined; ;) {
@@ -78,7 +78,8 @@ export function valueHandlers(parts: Parts): Values {
         .filter(({ publishedVersion }) => publishedVersion > 0n)
         .map((one) => configPublished(identity, one, one.publishedVersion, at));
       const events = [...changed, audited(identity, act, at)];
-      await store.setValue(identity.tenantId, agent.id, value, events);
+      const given = { at, ownerMaxBytes: valuesMaxBytes, events };
+      if (!(await store.setValue(identity.tenantId, agent.id, value, given))) throw tooLarge(value);
       committed();
       return { value };
     },
@@ -98,6 +99,16 @@ export function valueHandlers(parts: Parts): Values {
       };
     },
   };
+}
+
+/** Alignment holds every value, and asks for them again every other second. */
+function tooLarge({ level }: VariableValue): Fault {
+  const whose = level === VariableLevel.GLOBAL ? "for all agents" : "for this agent";
+  return new Fault(
+    "precondition",
+    `what is set ${whose} may have ${valuesMaxBytes} bytes together; remove values that are no longer needed, and let a tool or a profile field tell what differs by customer`,
+    { reason: "VALUES_TOO_LARGE" },
+  );
 }
 
 /** A group and a customer have a name; the others have none. */

@@ -47,15 +47,12 @@ export function versionHandlers(parts: Parts): Versions {
       const agent = await requireAgent(parts, identity, agentId);
       const wanted = version || agent.publishedVersion;
       if (wanted === 0n) throw agentNotPublished(agent.slug);
-      if (wanted === knownVersion) return { version: wanted };
+      const known = wanted === knownVersion;
       const [bundle, values] = await Promise.all([
-        publisher.version(identity, agent, wanted),
-        store.bundleValues(identity.tenantId, agent.id, clock.now()),
+        known ? undefined : publisher.version(identity, agent, wanted),
+        store.valuesInForce(identity.tenantId, agent.id, clock.now()),
       ]);
-      const names = new Set(bundle.variables.map(({ name }) => name));
-      // The cached bundle is shared between calls; only this copy has the values.
-      const variableValues = values.filter(({ variable }) => names.has(variable));
-      return { bundle: { ...bundle, variableValues }, version: wanted };
+      return { ...(bundle && { bundle }), version: wanted, variableValues: [...values] };
     },
   };
 }

@@ -121,7 +121,7 @@ describeOn("versions", testDatabase(), (backend) => {
       await calls.applyAgent({ document: documentOf(desk()) });
       const fault = await faultOf(calls.publishAgent(a));
       expect(fault).toMatchObject({ reason: "BUNDLE_TOO_LARGE", metadata: { stage: "write" } });
-      expect(fault.message).toContain("max_message_bytes to 131072 or more");
+      expect(fault.message).toContain("max_message_bytes to 524288 or more");
       expect(await faultOf(calls.getBundle(a))).toMatchObject({ reason: "AGENT_NOT_PUBLISHED" });
     });
 
@@ -240,19 +240,41 @@ describeOn("versions", testDatabase(), (backend) => {
       },
     });
 
-    it("is in the bundle at once, without a publish, and those who hold it are told", async () => {
+    it("is beside the bundle at once, without a publish, and those who hold it are told", async () => {
       const { calls, tenantId } = await published();
       const before = (await under.committed(tenantId)).published.length;
       await calls.setVariableValue(value("456"));
-      const { bundle } = await calls.getBundle(a);
-      expect(bundle?.version).toBe(1n);
-      expect(bundle?.variableValues).toMatchObject([
+      const { version, variableValues } = await calls.getBundle(a);
+      expect(version).toBe(1n);
+      expect(variableValues).toMatchObject([
         { variable: "phone", level: VariableLevel.AGENT, value: { kind: { value: "456" } } },
       ]);
       const { published: told } = await under.committed(tenantId);
       expect(told.slice(before)).toMatchObject([{ agentSlug: "desk", version: 1n }]);
       await calls.setVariableValue({ ...a, value: { variable: "phone" } });
-      expect((await calls.getBundle(a)).bundle?.variableValues).toEqual([]);
+      expect((await calls.getBundle(a)).variableValues).toEqual([]);
+    });
+
+    it("comes to those who hold the version, at every level", async () => {
+      const { calls, tenantId } = await published();
+      const before = (await under.committed(tenantId)).published.length;
+      await calls.setVariableValue(value("all", { level: VariableLevel.GLOBAL }));
+      await calls.setVariableValue(value("one"));
+      await calls.setVariableValue(value("group", { level: VariableLevel.GROUP, key: "gold" }));
+      await calls.setVariableValue(value("own", { level: VariableLevel.CUSTOMER, key: "c-1" }));
+      const { bundle, variableValues } = await calls.getBundle({ ...a, knownVersion: 1n });
+      expect(bundle).toBeUndefined();
+      const texts = variableValues.map((one) => one.value?.kind.value);
+      expect(texts).toEqual(["all", "one", "group", "own"]);
+      const { published: told } = await under.committed(tenantId);
+      expect(told.slice(before)).toHaveLength(4);
+    });
+
+    it("is refused when there would be too much to hold", async () => {
+      const { calls } = await published();
+      const fault = await faultOf(calls.setVariableValue(value("x".repeat(140_000))));
+      expect(fault).toMatchObject({ kind: "precondition", reason: "VALUES_TOO_LARGE" });
+      expect((await calls.getBundle(a)).variableValues).toEqual([]);
     });
 
     it("for the whole tenant concerns each of its published agents", async () => {
@@ -265,8 +287,8 @@ describeOn("versions", testDatabase(), (backend) => {
       await calls.setVariableValue(value("1", { level: VariableLevel.GLOBAL }));
       const { published: told } = await under.committed(tenantId);
       expect(told.slice(before).map(({ agentSlug }) => agentSlug)).toEqual(["desk", "other"]);
-      const { bundle } = await calls.getBundle({ agentId: "other" });
-      expect(bundle?.variableValues).toHaveLength(1);
+      const { variableValues } = await calls.getBundle({ agentId: "other" });
+      expect(variableValues).toHaveLength(1);
     });
 
     it("is listed to the end", async () => {

@@ -320,6 +320,7 @@ export function configStoreContract(open: () => Promise<StoreUnderTest>): void {
   });
 
   describe("values", () => {
+    const given = { at, ownerMaxBytes: 10_000, events: [] };
     const value = (level: VariableLevel, text: string | undefined, more: object = {}) =>
       create(VariableValueSchema, {
         variable: "hours",
@@ -333,7 +334,7 @@ export function configStoreContract(open: () => Promise<StoreUnderTest>): void {
     it("are set, replaced and removed by variable, level and key", async () => {
       const { tenantId, agent } = await made();
       const set = (text: string | undefined, key: string) =>
-        store.setValue(tenantId, agent.id, value(VariableLevel.GROUP, text, { key }), []);
+        store.setValue(tenantId, agent.id, value(VariableLevel.GROUP, text, { key }), given);
       await set("9-5", "gold");
       await set("9-6", "gold");
       await set("9-4", "iron");
@@ -343,16 +344,21 @@ export function configStoreContract(open: () => Promise<StoreUnderTest>): void {
       expect(await store.values(newId(), agent.id, { variable: "" }, wholePage)).toEqual([]);
     });
 
-    it("of the tenant belong to all of its agents, of customers to no bundle", async () => {
+    it("of the tenant belong to all of its agents, the others to one", async () => {
       const { tenantId, agent } = await made();
       const other = await made(tenantId);
-      await store.setValue(tenantId, agent.id, value(VariableLevel.GLOBAL, "all"), []);
-      await store.setValue(tenantId, agent.id, value(VariableLevel.AGENT, "one"), []);
+      await store.setValue(tenantId, agent.id, value(VariableLevel.GLOBAL, "all"), given);
+      await store.setValue(tenantId, agent.id, value(VariableLevel.AGENT, "one"), given);
       const key = "c-1";
-      await store.setValue(tenantId, agent.id, value(VariableLevel.CUSTOMER, "own", { key }), []);
+      await store.setValue(
+        tenantId,
+        agent.id,
+        value(VariableLevel.CUSTOMER, "own", { key }),
+        given,
+      );
       const texts = async (id: string, when = at) =>
-        (await store.bundleValues(tenantId, id, when)).map((one) => one.value?.kind.value);
-      expect(await texts(agent.id)).toEqual(["all", "one"]);
+        (await store.valuesInForce(tenantId, id, when)).map((one) => one.value?.kind.value);
+      expect(await texts(agent.id)).toEqual(["all", "one", "own"]);
       expect(await texts(other.agent.id)).toEqual(["all"]);
       const paged = await store.values(
         tenantId,
@@ -363,14 +369,39 @@ export function configStoreContract(open: () => Promise<StoreUnderTest>): void {
       expect(paged.map((one) => one.key)).toEqual(["c-1"]);
     });
 
-    it("are in no bundle after they have expired", async () => {
+    it("are no longer in force after they have expired", async () => {
       const { tenantId, agent } = await made();
       const expiresAt = timestampFromDate(at);
-      await store.setValue(tenantId, agent.id, value(VariableLevel.AGENT, "x", { expiresAt }), []);
-      expect(await store.bundleValues(tenantId, agent.id, new Date(at.getTime() - 1))).toHaveLength(
-        1,
+      await store.setValue(
+        tenantId,
+        agent.id,
+        value(VariableLevel.AGENT, "x", { expiresAt }),
+        given,
       );
-      expect(await store.bundleValues(tenantId, agent.id, at)).toEqual([]);
+      expect(
+        await store.valuesInForce(tenantId, agent.id, new Date(at.getTime() - 1)),
+      ).toHaveLength(1);
+      expect(await store.valuesInForce(tenantId, agent.id, at)).toEqual([]);
+    });
+
+    it("of one owner are limited together, whoever sets them, and what has expired does not count", async () => {
+      const { tenantId, agent } = await made();
+      const one = value(VariableLevel.CUSTOMER, "x".repeat(50), { key: "c-00" });
+      const limits = { ...given, ownerMaxBytes: 3 * toBinary(VariableValueSchema, one).byteLength };
+      const set = (key: string, more: object = {}) =>
+        store.setValue(tenantId, agent.id, { ...one, key, ...more }, limits);
+      const expiresAt = timestampFromDate(new Date(at.getTime() - 1));
+      expect(await set("c-99", { expiresAt })).toBe(true);
+      const keys = Array.from({ length: 8 }, (_, i) => `c-0${i}`);
+      const kept = await Promise.all(keys.map((key) => set(key)));
+      expect(kept.filter(Boolean)).toHaveLength(3);
+      expect(await store.valuesInForce(tenantId, agent.id, at)).toHaveLength(3);
+      const [first = "", next = ""] = [kept.indexOf(true), kept.indexOf(false)].map((i) => keys[i]);
+      expect(await set(first)).toBe(true); // in its own place
+      expect(await set(first, { value: undefined })).toBe(true);
+      expect(await set(next)).toBe(true);
+      const everyones = { ...one, level: VariableLevel.GLOBAL, key: "" };
+      expect(await store.setValue(tenantId, agent.id, everyones, limits)).toBe(true);
     });
   });
 

@@ -28,6 +28,15 @@ export interface Edit<T> {
   readonly result: T;
 }
 
+/** How a value is set. */
+export interface SettingOfValue {
+  /** When it happens. */
+  readonly at: Date;
+  /** What all values of its owner may have together. */
+  readonly ownerMaxBytes: number;
+  readonly events: readonly Event[];
+}
+
 /** A version about to be stored. */
 export interface Publication {
   /** Its version is one more than the live one's. */
@@ -116,13 +125,17 @@ export interface ConfigStore {
     vectors: ReadonlyMap<string, Uint8Array>,
   ): Promise<void>;
 
-  /** Sets the value, or removes it when the message has none, together with the events. */
+  /**
+   * Sets the value, or removes it when the message has none, together with the events. Returns false,
+   * and writes nothing, when the values of its owner, which is the agent or for global ones the
+   * tenant, would then have more than `ownerMaxBytes`. What has expired does not count.
+   */
   setValue(
     tenantId: string,
     agentId: string,
     value: VariableValue,
-    events: readonly Event[],
-  ): Promise<void>;
+    given: SettingOfValue,
+  ): Promise<boolean>;
   /** Of the agent and of the tenant; in the order of variable, level, key: the page's keys. */
   values(
     tenantId: string,
@@ -130,6 +143,6 @@ export interface ConfigStore {
     filter: ValueFilter,
     page: Page,
   ): Promise<readonly VariableValue[]>;
-  /** What a bundle carries: values for the tenant, the agent and its groups that hold at that time. */
-  bundleValues(tenantId: string, agentId: string, at: Date): Promise<readonly VariableValue[]>;
+  /** What turns use: values for the tenant, the agent, its groups and customers that hold at that time. */
+  valuesInForce(tenantId: string, agentId: string, at: Date): Promise<readonly VariableValue[]>;
 }

@@ -6,18 +6,27 @@ import type { Sql } from "postgres";
 import type { ConfigStore } from "./config-store.ts";
 
 /** Values of variables. Those of the whole tenant belong to no agent. */
-type Values = Pick<ConfigStore, "setValue" | "values" | "bundleValues">;
+type Values = Pick<ConfigStore, "setValue" | "values" | "valuesInForce">;
 
 /** The agent_id of what is the whole tenant's. */
 const tenants = "";
 
 export function postgresValues(sql: Sql): Values {
   return {
-    async setValue(tenantId, agentId, value, events) {
+    async setValue(tenantId, agentId, value, { at, ownerMaxBytes, events }) {
       const { variable, level, key, expiresAt } = value;
       const owner = level === VariableLevel.GLOBAL ? tenants : agentId;
-      await sql.begin(async (tx) => {
-        if (value.value)
+      const body = toBinary(VariableValueSchema, value);
+      return await sql.begin(async (tx) => {
+        if (value.value) {
+          // One at a time for each owner, or several could pass the limit together.
+          await tx`select pg_advisory_xact_lock(hashtextextended(${`values ${tenantId} ${owner}`}, 0))`;
+          const [others] = await tx<{ bytes: number }[]>`
+            select coalesce(sum(length(body)), 0)::int as bytes from variable_values
+            where tenant_id = ${tenantId} and agent_id = ${owner}
+              and (expires_at is null or expires_at > ${at})
+              and (variable, level, key) <> (${variable}, ${level}, ${key})`;
+          if ((others?.bytes ?? 0) + body.byteLength > ownerMaxBytes) return false;
           await tx`
             insert into variable_values ${tx({
               tenant_id: tenantId,
@@ -25,17 +34,18 @@ export function postgresValues(sql: Sql): Values {
               variable,
               level,
               key,
-              body: toBinary(VariableValueSchema, value),
+              body,
               expires_at: expiresAt ? timestampDate(expiresAt) : null,
             })}
             on conflict (tenant_id, agent_id, variable, level, key) do update set
               body = excluded.body, expires_at = excluded.expires_at`;
-        else
+        } else
           await tx`
             delete from variable_values
             where tenant_id = ${tenantId} and agent_id = ${owner} and variable = ${variable}
               and level = ${level} and key = ${key}`;
         await addToOutbox(tx, events);
+        return true;
       });
     },
 
@@ -50,12 +60,11 @@ export function postgresValues(sql: Sql): Values {
       return rows.map(({ body }) => fromBinary(VariableValueSchema, body));
     },
 
-    async bundleValues(tenantId, agentId, at) {
-      const levels = [VariableLevel.GLOBAL, VariableLevel.AGENT, VariableLevel.GROUP];
+    async valuesInForce(tenantId, agentId, at) {
       const rows = await sql<{ body: Uint8Array }[]>`
         select body from variable_values
         where tenant_id = ${tenantId} and agent_id in (${tenants}, ${agentId})
-          and level in ${sql(levels)} and (expires_at is null or expires_at > ${at})
+          and (expires_at is null or expires_at > ${at})
         order by variable, level, key`;
       return rows.map(({ body }) => fromBinary(VariableValueSchema, body));
     },
