@@ -134,6 +134,19 @@ describeOn("a pool", testPostgres(), (backend) => {
     return rows.length > 0;
   }
 
+  it("says while the server hangs that it does not answer, and afterwards that it does", async () => {
+    await using link = await openLink(place.settings.url);
+    await using opened = new AsyncDisposableStack();
+    const settings = { ...place.settings, url: link.url, max_connections: 1 };
+    const sql = await openPostgres({ settings, schema: place.schema, migrations: [], opened });
+    await pingPostgres(sql);
+    link.stall();
+    const told = { kind: "unavailable", message: "PostgreSQL does not answer" };
+    await expect(Promise.all([pingPostgres(sql), pingPostgres(sql)])).rejects.toMatchObject(told);
+    link.mend();
+    await pingPostgres(sql);
+  });
+
   it("lets the server end a statement that takes too long, as the Fault of that name", async () => {
     await using opened = new AsyncDisposableStack();
     const settings = { ...place.settings, statement_timeout_ms: 50 };

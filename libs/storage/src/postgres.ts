@@ -59,22 +59,35 @@ export async function openPostgres(options: PostgresOptions): Promise<Sql> {
   return sql;
 }
 
+/**
+ * Probes that have no answer yet. They are shared, not cancelled: the driver cancels by a connection
+ * of its own, and when that fails, as it does while the server hangs, nobody can catch it.
+ */
+const probes = new WeakMap<Sql, Promise<unknown>>();
+
 /** For readiness: rejects with the Fault "unavailable" unless the server answers within 2 s. */
 export async function pingPostgres(sql: Sql): Promise<void> {
-  const query = sql`select 1`.execute();
-  const timeout = AbortSignal.timeout(2_000);
+  const probe = probes.get(sql) ?? startProbe(sql);
+  let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timeout.addEventListener("abort", () => {
-      query.cancel();
-      reject(new Fault("unavailable", "PostgreSQL does not answer", { cause: timeout.reason }));
-    });
+    timer = setTimeout(() => reject(new Fault("unavailable", "PostgreSQL does not answer")), 2_000);
   });
   try {
-    await Promise.race([query, late]);
+    await Promise.race([probe, late]);
   } catch (error) {
     if (error instanceof Fault) throw error;
     throw new Fault("unavailable", "PostgreSQL cannot be reached", { cause: error });
+  } finally {
+    clearTimeout(timer);
   }
+}
+
+function startProbe(sql: Sql): Promise<unknown> {
+  const probe = sql`select 1`.execute();
+  probes.set(sql, probe);
+  const over = () => void probes.delete(sql);
+  probe.then(over, over);
+  return probe;
 }
 
 function connect(settings: PostgresSettings, schema: string, log: Log): Sql {

@@ -7,6 +7,8 @@ export interface Link extends AsyncDisposable {
   readonly url: string;
   /** Ends every connection, abruptly (by a reset) if so told, and closes new ones at once. */
   cut(how?: "reset"): void;
+  /** Keeps connections but holds back what the server says, and closes new ones at once. */
+  stall(): void;
   mend(): void;
 }
 
@@ -14,15 +16,18 @@ export interface Link extends AsyncDisposable {
 export async function openLink(target: string): Promise<Link> {
   const { hostname, port } = new URL(target);
   const near = new Set<Socket>();
+  const fars = new Set<Socket>();
   let whole = true;
   const server = createServer((socket) => {
     if (!whole) return void socket.destroy();
     const far = connect(Number(port), hostname);
     near.add(socket);
+    fars.add(far);
     for (const one of [socket, far]) {
       one.on("error", () => {}); // "close" follows
       one.on("close", () => {
         near.delete(socket);
+        fars.delete(far);
         socket.destroy();
         far.destroy();
       });
@@ -42,8 +47,13 @@ export async function openLink(target: string): Promise<Link> {
   return {
     url: Object.assign(new URL(target), { host: `127.0.0.1:${address.port}` }).href,
     cut,
+    stall: () => {
+      whole = false;
+      for (const far of fars) far.pause();
+    },
     mend: () => {
       whole = true;
+      for (const far of fars) far.resume();
     },
     async [Symbol.asyncDispose]() {
       cut();
