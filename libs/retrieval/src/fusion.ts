@@ -18,27 +18,7 @@ export interface Ranked {
   readonly score: number;
 }
 
-export interface HybridRanked extends Ranked {
-  readonly parts: { readonly vector: number; readonly bm25: number };
-}
-
-/**
- * The best candidates by weighted sum, at most `limit` of them, best first, each with the parts of
- * its score. Of equal scores the one given earlier comes first.
- */
-export function rankHybrid(
-  parts: ScoreParts,
-  limit: number,
-  weights: HybridWeights = hybridWeights,
-  accept?: (index: number) => boolean,
-): HybridRanked[] {
-  return rank(hybridScores(parts, weights), limit, accept).map(({ index, score }) => ({
-    index,
-    score,
-    parts: { vector: parts.vector[index] ?? 0, bm25: parts.bm25[index] ?? 0 },
-  }));
-}
-
+/** The weighted sum of both, of each candidate. */
 export function hybridScores(
   { vector, bm25 }: ScoreParts,
   weights: HybridWeights = hybridWeights,
@@ -61,31 +41,6 @@ export function bestByOwner(
     const owner = owners[i] ?? 0;
     const score = scores[i] ?? 0;
     if (score > (best[owner] ?? Infinity)) best[owner] = score;
-  }
-  return best;
-}
-
-/**
- * The best candidates of those accepted (default all), at most `limit`, best first; of equal scores
- * the one given earlier.
- */
-export function rank(
-  scores: Float32Array,
-  limit: number,
-  accept: (index: number) => boolean = () => true,
-): Ranked[] {
-  // Insertion into a short sorted list: nearly all candidates fail the first comparison, so this
-  // beats sorting all of them as long as the limit is small.
-  const best: Ranked[] = [];
-  let worst = -Infinity;
-  for (let index = 0; index < scores.length; index++) {
-    const score = scores[index] ?? 0;
-    if ((best.length >= limit && !(score > worst)) || !accept(index)) continue;
-    let at = best.length;
-    while (at > 0 && score > (best[at - 1]?.score ?? Infinity)) at--;
-    best.splice(at, 0, { index, score });
-    if (best.length > limit) best.pop();
-    worst = best.at(-1)?.score ?? -Infinity;
   }
   return best;
 }

@@ -1,6 +1,6 @@
 import type { Rule } from "@soldier/proto/config/v1/rule";
 import type { Scenario } from "@soldier/proto/config/v1/scenario";
-import type { MatchScore } from "./match-index.ts";
+import type { MatchScore } from "@soldier/retrieval/match-index";
 
 /** A rule on its way through the turn. */
 export interface RuleCandidate {

@@ -5,14 +5,9 @@ import type { Rule } from "@soldier/proto/config/v1/rule";
 import type { Scenario, Step, Transition } from "@soldier/proto/config/v1/scenario";
 import type { Template, Variable, VariableValue } from "@soldier/proto/config/v1/template";
 import type { FieldDefinition, Tool } from "@soldier/proto/config/v1/tool";
+import type { MatchIndex } from "@soldier/retrieval/match-index";
 import { type Expressions, expressions } from "./expressions.ts";
-import {
-  type Matchable,
-  type MatchIndex,
-  matchIndex,
-  textsOf,
-  type VectorOf,
-} from "./match-index.ts";
+import { indexOf, type Matchable, textsOf, type VectorOf } from "./matchable.ts";
 import { type RelationIndex, relationIndex } from "./relation-index.ts";
 import { type TurnDefaults, type TurnSettings, turnSettings } from "./turn-settings.ts";
 
@@ -111,11 +106,11 @@ export function compileBundle(
     settings: turnSettings(agent.settings, defaults),
     rules: bundle.rules,
     rulesById: byId(bundle.rules),
-    ruleIndex: matchIndex(bundle.rules, dimensions, vectorOf),
+    ruleIndex: indexOf(bundle.rules, dimensions, vectorOf),
     relations: relationIndex(bundle),
     scenarios,
     scenariosById: new Map(scenarios.map((made) => [made.scenario.id, made])),
-    entryIndex: matchIndex(bundle.scenarios.map(entryOf), dimensions, vectorOf),
+    entryIndex: indexOf(bundle.scenarios.map(entryOf), dimensions, vectorOf),
     templatesById: new Map(templates.map((made) => [made.template.id, made])),
     unnamedTemplates: templates.filter(({ template }) => !named.has(template.id)),
     toolsById: byId(bundle.tools),
@@ -145,7 +140,7 @@ function compiled(scenario: Scenario, dimensions: number, vectorOf: VectorOf): C
     steps,
     entry: steps.get(scenario.entryStepId) ?? scenario.steps[0],
     edges,
-    edgeIndex: matchIndex(
+    edgeIndex: indexOf(
       edges.map(({ transition }) => transition),
       dimensions,
       vectorOf,

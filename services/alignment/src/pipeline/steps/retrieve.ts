@@ -7,7 +7,7 @@ import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
 import { isIn, out, type RuleCandidate, type ScenarioCandidate } from "../../domain/candidates.ts";
 import { bindingsOf } from "../../domain/expressions.ts";
 import type { KnownValues } from "../../domain/known-values.ts";
-import { noMatch } from "../../domain/match-index.ts";
+import { noMatch } from "@soldier/retrieval/match-index";
 import { exclusionOf } from "../../domain/rule-filters.ts";
 import { placeOf, turnValues } from "../../domain/turn-values.ts";
 import { type Tried, tried } from "../degrade.ts";
