@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Agent, request } from "node:http";
 import { performance } from "node:perf_hooks";
 
@@ -35,13 +36,20 @@ export async function converse(
   const latenciesMs: number[] = [];
   let left = turns;
   const started = performance.now();
+  // Each with a customer of its own, whose memory it alone makes.
   const conversation = async () => {
+    const customer = randomUUID();
     let sessionId: string | undefined;
     while (left > 0) {
       left -= 1;
       const message = messages[latenciesMs.length % messages.length] ?? "hello";
       const before = performance.now();
-      const answer = await post(http, target, { message, agent: target.agent, sessionId });
+      const answer = await post(http, target, {
+        message,
+        agent: target.agent,
+        customer,
+        sessionId,
+      });
       latenciesMs.push(performance.now() - before);
       sessionId = answer.sessionId;
     }

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** The processor time, user and system, that processes have used so far, in milliseconds. Linux. */
 export function cpuMs(pids: readonly number[]): number {
@@ -10,11 +10,16 @@ export function residentMb(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + (stat(pid)?.residentMb ?? 0), 0);
 }
 
-/** Every PostgreSQL server process on this machine whose command line or parent names the text. */
-export function postgresPids(named: string): number[] {
+/** The processes of the PostgreSQL server whose data are in the directory or below it. */
+export function postgresPids(directory: string): number[] {
   const all = readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
-  const servers = all.filter((pid) => commandOf(pid).includes(named));
-  return all.filter((pid) => servers.includes(pid) || servers.includes(stat(pid)?.parent ?? -1));
+  // A server stays in its data directory. Programs that start one may do so, too, and don't count.
+  return all.filter((pid) => {
+    const home = homeOf(pid);
+    return (
+      (home === directory || home.startsWith(`${directory}/`)) && programOf(pid) === "postgres"
+    );
+  });
 }
 
 function stat(pid: number) {
@@ -25,11 +30,9 @@ function stat(pid: number) {
       .slice(text.lastIndexOf(")") + 2)
       .split(" ")
       .map(Number);
-    const [, parent = 0] = fields;
     const [user = 0, system = 0] = fields.slice(11, 13);
     const ticksPerMs = 100 / 1_000;
     return {
-      parent,
       cpuMs: (user + system) / ticksPerMs,
       residentMb: ((fields[21] ?? 0) * 4_096) / 1e6,
     };
@@ -38,10 +41,18 @@ function stat(pid: number) {
   }
 }
 
-function commandOf(pid: number): string {
+function programOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
   } catch {
     return ""; // it has ended
+  }
+}
+
+function homeOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return ""; // it has ended, or is not ours to look at
   }
 }

@@ -5,12 +5,16 @@
 //   npm run bench:turns            both ways
 //   npm run bench:turns -- one     one process only; "mesh" for seven only
 //   npm run bench:turns -- --rules 1000 --turns 2000 --json
+//   npm run bench:turns -- one --profile DIRECTORY   with a CPU profile of the process
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { readSettings, settingsFor } from "@soldier/chassis/settings";
 import { type Announcement, announcementSchema } from "@soldier/local/announcement";
+import { postgresSettings } from "@soldier/storage/postgres";
+import postgres from "postgres";
 import { benchAgent, messages } from "./agent.ts";
 import { converse, type Measured, percentile, type Target } from "./load.ts";
 import { counters, type Counters } from "./counters.ts";
@@ -21,6 +25,7 @@ const { values, positionals } = parseArgs({
   options: {
     rules: { type: "string", default: "200" },
     turns: { type: "string", default: "1000" },
+    profile: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
@@ -28,8 +33,18 @@ const rules = Number(values.rules);
 const turns = Number(values.turns);
 const ways = positionals.length > 0 ? positionals : ["one", "mesh"];
 
+const judgement = {
+  intent: "help",
+  topic: "shop",
+  sentiment: 0,
+  signal: "none",
+  rules: [],
+  move: { kind: "none", id: "", confidence: 1 },
+};
 const free = {
   SOLDIER_MODEL__PROVIDER: "scripted",
+  // Nothing applies, and the turn goes on to the answer.
+  SOLDIER_MODEL__SCRIPTED__STRUCTURED__JUDGEMENT: JSON.stringify(judgement),
   SOLDIER_EMBEDDER__PROVIDER: "deterministic",
   SOLDIER_CHAT_GATEWAY__LIMITS__REQUESTS_PER_SECOND: "100000",
   SOLDIER_CHAT_GATEWAY__LIMITS__BURST: "100000",
@@ -83,7 +98,7 @@ async function row(
   run: () => Promise<Measured>,
 ): Promise<Row> {
   const processes = Object.entries(announcement.processes);
-  const database = way === "one" ? directory : "postgres";
+  const database = way === "one" ? directory : await dataDirectory();
   const groups = () =>
     new Map([
       ...processes.map(([name, { pid }]) => [name, cpuMs([pid])] as const),
@@ -110,6 +125,21 @@ async function row(
   };
 }
 
+/** Of the server that the mesh uses; this machine's, or its processes are not found and count nothing. */
+async function dataDirectory(): Promise<string> {
+  const { url } = settingsFor(
+    { settings: { postgres: postgresSettings } },
+    readSettings(),
+  ).postgres;
+  const sql = postgres(url, { max: 1 });
+  try {
+    const [server] = await sql<{ data_directory: string }[]>`show data_directory`;
+    return server?.data_directory ?? "";
+  } finally {
+    await sql.end();
+  }
+}
+
 async function install({ url, token }: Announcement): Promise<void> {
   const res = await fetch(`${url}/v1/agents:apply`, {
     method: "POST",
@@ -124,7 +154,9 @@ async function start(
   way: string,
   directory: string,
 ): Promise<{ announcement: Announcement; stop(): Promise<void> }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "host.ts"), way, directory], {
+  const profiled = values.profile ? ["--cpu-prof", `--cpu-prof-dir=${values.profile}`] : [];
+  const host = [...profiled, join(import.meta.dirname, "host.ts"), way, directory];
+  const child = spawn(process.execPath, host, {
     env: { ...process.env, ...free },
     stdio: ["pipe", "pipe", "inherit"],
   });
