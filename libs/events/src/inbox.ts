@@ -1,4 +1,4 @@
-import type { Sql, TransactionSql } from "postgres";
+import type { Fragment, ISql, Sql, TransactionSql } from "postgres";
 import type { Event } from "./event.ts";
 
 /** The folder that makes the inbox and the dead letters: for openPostgres, with the service's own. */
@@ -24,6 +24,21 @@ export async function once(
     await effect(tx);
     return true;
   });
+}
+
+/**
+ * The same for an effect of one statement, without the four round trips of a transaction: the first
+ * part of its WITH, of which everything else depends. It has one row, or none when this consumer has
+ * had the event before.
+ *
+ *   with noted as (${notedOnce(sql, consumer, event)})
+ *   insert into things (id) select ${id} from noted
+ */
+export function notedOnce(sql: ISql, consumer: string, event: Pick<Event, "id">): Fragment {
+  // A delivery that runs at the same time waits here, too.
+  return sql`
+    insert into inbox (consumer, event_id) values (${consumer}, ${event.id})
+    on conflict do nothing returning event_id`;
 }
 
 /**

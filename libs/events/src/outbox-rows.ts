@@ -23,18 +23,26 @@ interface StoredRow {
 
 /**
  * Takes up to `rowsMax` rows that are due, oldest first, for `claimMs`: other relays leave them alone
- * for so long. In one statement and not in a transaction around the publishing, which would hold a
+ * for so long. Marks those of `done`, which were claimed before and are published, at the same time.
+ * In one statement and not in a transaction around the publishing, which would hold a
  * connection and keep the rows' old versions from being cleaned up for as long as consumers take.
  */
 export async function claim(
   sql: Sql,
   rowsMax: number,
   claimMs: number,
+  done: readonly string[] = [],
 ): Promise<readonly OutboxRow[]> {
+  // A claim that has run out meanwhile must not be claimed here: a row is updated once.
   const rows = await sql<StoredRow[]>`
-    with due as materialized (
+    with done as (
+      update outbox set published_at = now(), last_error = null
+      where seq = any(${[...done]}::bigint[])
+    ),
+    due as materialized (
       select seq from outbox
       where published_at is null and next_attempt_at <= now()
+        and seq <> all(${[...done]}::bigint[])
       order by seq limit ${rowsMax}
       for update skip locked
     )

@@ -42,6 +42,8 @@ export interface Relay extends AsyncDisposable {
 /** Rows on their way at once. */
 const inFlightMax = 256;
 const retryMaxMs = 300_000;
+/** Longest that a published row waits for its mark, while all is well. */
+const markWithinMs = 50;
 /** For a broker or a database that is away: it isn't the row's fault, so the delay doesn't grow. */
 const awayDelayMs = 1_000;
 const housekeepingMs = 10_000;
@@ -65,9 +67,9 @@ export function startRelay(options: RelayOptions): Relay {
   const claims = new Map<string, number>();
   const sending = new Set<Promise<void>>();
   let poked = Promise.withResolvers<void>();
-  let toMark: string[] = [];
-  let marking = Promise.resolve();
-  let nextMarking: Promise<void> | undefined;
+  /** Published, and claimed until they are marked. */
+  const toMark = new Set<string>();
+  let markTimer: NodeJS.Timeout | undefined;
   const database = outage(log, name, "the outbox can't be reached");
   const broker = outage(log, name, "events can't be published now");
 
@@ -75,17 +77,19 @@ export function startRelay(options: RelayOptions): Relay {
     while (!closing.signal.aborted) {
       // Before the look, so that what is committed during it is looked for again.
       poked = Promise.withResolvers();
-      const room = inFlightMax - claims.size;
-      const rows = room > 0 ? await claimed(room) : [];
+      const room = inFlightMax - sending.size;
+      const rows = room > 0 || toMark.size > 0 ? await claimed(room) : [];
       for (const row of rows) start(row);
       if (room === 0 || rows.length < room) await pokedOrPolled();
     }
   }
 
   async function claimed(rowsMax: number): Promise<readonly OutboxRow[]> {
+    const done = [...toMark];
     try {
-      const rows = await claim(sql, rowsMax, claimMs);
+      const rows = await claim(sql, rowsMax, claimMs, done);
       database.over();
+      marked(done);
       return rows;
     } catch (error) {
       database.met(error);
@@ -106,9 +110,9 @@ export function startRelay(options: RelayOptions): Relay {
     const work = send(row);
     sending.add(work);
     void work.finally(() => {
+      if (sending.size >= inFlightMax / 2) poked.resolve(); // there may be more than there was room for
       sending.delete(work);
-      if (claims.size >= inFlightMax / 2) poked.resolve(); // there may be more than there was room for
-      claims.delete(row.seq);
+      if (!toMark.has(row.seq)) claims.delete(row.seq);
     });
   }
 
@@ -121,28 +125,32 @@ export function startRelay(options: RelayOptions): Relay {
     }
     broker.over();
     published.inc({ outbox: name });
-    await mark(row.seq);
+    markSoon(row.seq);
   }
 
-  /** Marks all that were published while the last were being marked, in one statement. */
-  function mark(seq: string): Promise<void> {
-    toMark.push(seq);
-    nextMarking ??= marking.then(() => {
-      nextMarking = undefined;
-      marking = markAll();
-      return marking;
-    });
-    return nextMarking;
+  /** With the next look for rows, which is soon when there is much to do. */
+  function markSoon(seq: string): void {
+    toMark.add(seq);
+    markTimer ??= setTimeout(() => {
+      markTimer = undefined;
+      if (toMark.size > 0) poked.resolve();
+    }, markWithinMs).unref();
   }
 
-  async function markAll(): Promise<void> {
-    const seqs = toMark;
-    toMark = [];
+  function marked(seqs: readonly string[]): void {
+    for (const seq of seqs) {
+      toMark.delete(seq);
+      claims.delete(seq);
+    }
+  }
+
+  async function markRest(): Promise<void> {
+    if (toMark.size === 0) return;
     try {
-      await markPublished(sql, seqs);
+      await markPublished(sql, [...toMark]);
     } catch (error) {
       // They are published again when their claims end, by the same ids: harmless.
-      log.warn({ outbox: name, rows: seqs.length, err: error }, "published rows were not marked");
+      log.warn({ outbox: name, rows: toMark.size, err: error }, "published rows were not marked");
     }
   }
 
@@ -212,6 +220,7 @@ export function startRelay(options: RelayOptions): Relay {
       patience.abort();
       givingUp.abort();
       await Promise.all(sending);
+      await markRest();
     },
   };
 }

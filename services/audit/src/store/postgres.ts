@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { once } from "@soldier/events/inbox";
+import { notedOnce } from "@soldier/events/inbox";
 import { AuditEventSchema } from "@soldier/proto/audit/v1/audit_service";
 import { TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import type { Fragment, Sql } from "postgres";
@@ -12,40 +12,51 @@ export const consumer = "audit";
 /** Records in PostgreSQL, whose triggers refuse to change them. */
 export function postgresAuditStore(sql: Sql): AuditStore {
   return {
-    addTurnRecord: (event, record, receivedAt, now) =>
-      once(sql, consumer, event, async (tx) => {
-        const { tenantId } = event;
-        const { turnId, sessionId, agentId, customerId } = record;
-        const bytes = toBinary(TurnRecordSchema, create(TurnRecordSchema, { ...record, tenantId }));
-        // The inbox forgets one day; a record is never written over.
-        await tx`
+    async addTurnRecord(event, record, receivedAt, now) {
+      const { tenantId } = event;
+      const { turnId, sessionId, agentId, customerId } = record;
+      const bytes = toBinary(TurnRecordSchema, create(TurnRecordSchema, { ...record, tenantId }));
+      // The inbox forgets one day; a record is never written over.
+      const noted = await sql`
+        with noted as (${notedOnce(sql, consumer, event)}),
+        kept as (
           insert into turn_records (tenant_id, received_at, turn_id, session_id, agent_id,
             customer_id, recorded_at, record)
-          values (${tenantId}, ${receivedAt}, ${turnId}, ${sessionId}, ${agentId},
-            ${customerId}, ${now}, ${bytes})
-          on conflict do nothing`;
-      }),
+          select ${tenantId}, ${receivedAt}::timestamptz, ${turnId}::uuid, ${sessionId},
+            ${agentId}, ${customerId}, ${now}::timestamptz, ${bytes}::bytea
+          from noted
+          on conflict do nothing
+        )
+        select from noted`;
+      return noted.count === 1;
+    },
 
-    addAuditEvent: (event, audited, now) =>
-      once(sql, consumer, event, async (tx) => {
-        const { tenantId } = event;
-        const { resourceKind, resourceId, action, occurredAt } = audited;
-        const id = audited.id || event.id;
-        const at = occurredAt ? timestampDate(occurredAt) : event.occurredAt;
-        const whole = {
-          ...audited,
-          id,
-          tenantId,
-          occurredAt: timestampFromDate(at),
-          recordedAt: timestampFromDate(now),
-        };
-        await tx`
+    async addAuditEvent(event, audited, now) {
+      const { tenantId } = event;
+      const { resourceKind, resourceId, action, occurredAt } = audited;
+      const id = audited.id || event.id;
+      const at = occurredAt ? timestampDate(occurredAt) : event.occurredAt;
+      const whole = {
+        ...audited,
+        id,
+        tenantId,
+        occurredAt: timestampFromDate(at),
+        recordedAt: timestampFromDate(now),
+      };
+      const bytes = toBinary(AuditEventSchema, create(AuditEventSchema, whole));
+      const noted = await sql`
+        with noted as (${notedOnce(sql, consumer, event)}),
+        kept as (
           insert into audit_events (tenant_id, occurred_at, id, resource_kind, resource_id, action,
             recorded_at, event)
-          values (${tenantId}, ${at}, ${id}, ${resourceKind}, ${resourceId}, ${action},
-            ${now}, ${toBinary(AuditEventSchema, create(AuditEventSchema, whole))})
-          on conflict do nothing`;
-      }),
+          select ${tenantId}, ${at}::timestamptz, ${id}::uuid, ${resourceKind}, ${resourceId},
+            ${action}, ${now}::timestamptz, ${bytes}::bytea
+          from noted
+          on conflict do nothing
+        )
+        select from noted`;
+      return noted.count === 1;
+    },
 
     async turnRecord(tenantId, turnId) {
       const [row] = await sql<{ record: Uint8Array }[]>`

@@ -1,5 +1,5 @@
-import { once } from "@soldier/events/inbox";
-import type { ISql, Sql } from "postgres";
+import { notedOnce } from "@soldier/events/inbox";
+import type { Fragment, ISql, Sql } from "postgres";
 import type { Episode, EpisodeRole, NewEpisode, Stage } from "../domain/episode.ts";
 import type {
   AddedEpisode,
@@ -18,11 +18,10 @@ export function postgresEpisodeStore(sql: Sql): EpisodeStore {
     add: (tenantId, episodes) => addAll(sql, tenantId, episodes),
 
     async addOnce(event, tenantId, episodes) {
-      let stored: readonly AddedEpisode[] = [];
-      await once(sql, consumerName, event, async (tx) => {
-        stored = await addAll(tx, tenantId, episodes);
-      });
-      return stored.flatMap(({ episode, added }) => (added ? [episode] : []));
+      const noted = sql`noted as (${notedOnce(sql, consumerName, event)}),`;
+      const stored = await insert(sql, tenantId, episodes, noted);
+      const byKey = new Map(stored.map((row) => [row.ingest_key, episodeOf(row)]));
+      return episodes.flatMap(({ ingestKey }) => byKey.get(ingestKey) ?? []);
     },
 
     async get(tenantId, id) {
@@ -134,7 +133,7 @@ async function addAll(
   episodes: readonly NewEpisode[],
 ): Promise<readonly AddedEpisode[]> {
   if (episodes.length === 0) return [];
-  const stored = await insert(sql, tenantId, episodes);
+  const stored = await insert(sql, tenantId, episodes, undefined);
   const byKey = new Map(stored.map((row) => [row.ingest_key, episodeOf(row)]));
   const there = episodes.filter(({ ingestKey }) => !byKey.has(ingestKey));
   for (const episode of await byIngestKey(sql, tenantId, there))
@@ -149,17 +148,24 @@ async function addAll(
 /**
  * One statement, so that a pool needs no transaction for it: takes the groups' locks in one order,
  * numbers the episodes, stores the new ones and enters them for embedding. A number that goes to an
- * episode that is there already stays unused.
+ * episode that is there already stays unused. With `noted` before it, it does nothing unless that has a row.
  */
-function insert(sql: ISql, tenantId: string, episodes: readonly NewEpisode[]) {
+function insert(
+  sql: ISql,
+  tenantId: string,
+  episodes: readonly NewEpisode[],
+  noted: Fragment | undefined,
+) {
   const given = episodes.map((episode, i) => ({ ...episode, place: i }));
   return sql<EpisodeRow[]>`
-    with given as (
+    with ${noted ?? sql``}
+    given as (
       select *, row_number() over (partition by "groupId" order by place) as number
       from jsonb_to_recordset(${sql.json(given)}) as g (
         place int, id uuid, "groupId" text, "customerId" text, "agentId" text, "sessionId" text,
         "turnId" text, "ingestKey" text, role text, text text, "occurredAt" timestamptz(3)
       )
+      ${noted ? sql`where exists (select from noted)` : sql``}
     ),
     head as (
       insert into groups as g (tenant_id, group_id, head, recorded_at)
