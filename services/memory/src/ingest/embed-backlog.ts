@@ -33,6 +33,8 @@ export interface EmbeddingWorker extends AsyncDisposable {
 const batchTimeoutMs = 30_000;
 /** Counting reads the whole backlog, which is long when it matters. */
 const countEveryMs = 5_000;
+/** After news, so that what is stored at the same time is embedded in the same batch. */
+const gatherMs = 30;
 
 /**
  * Embeds what waits, batch by batch, until disposed: a background job that never stands in the way
@@ -74,6 +76,7 @@ export function startEmbedding(options: EmbeddingWorkerOptions): EmbeddingWorker
     while (!isStopped()) {
       const startedMs = monotonicMs();
       let taken = 0;
+      nap.forget(); // whatever there was news of is there now
       try {
         const due = await backlog.embedNext(embedder.model, batch, async (given) => {
           const outcomes = await embed(given);
@@ -86,8 +89,9 @@ export function startEmbedding(options: EmbeddingWorkerOptions): EmbeddingWorker
         if (!isStopped()) log.warn({ err: error }, "embedding is held up; trying again");
       }
       const tookMs = monotonicMs() - startedMs;
-      if (taken === 0) await nap.until(pollMs);
-      else if (busy()) await nap.fully(tookMs * (1 / busyShare - 1));
+      if (taken > 0 && busy()) await nap.fully(tookMs * (1 / busyShare - 1));
+      // Fewer than asked for: nothing else was due.
+      if (taken < batch && (await nap.until(pollMs))) await nap.fully(gatherMs);
     }
   }
 
@@ -168,10 +172,15 @@ function napper(signal: AbortSignal) {
       woken = true;
       end?.();
     },
-    /** Until woken, or at most so long; at once when woken since the last time. */
-    async until(ms: number): Promise<void> {
-      if (!woken) await sleep(ms, true);
+    forget() {
       woken = false;
+    },
+    /** Until woken, or at most so long; at once when woken since the last time. Whether it was woken. */
+    async until(ms: number): Promise<boolean> {
+      if (!woken) await sleep(ms, true);
+      const early = woken;
+      woken = false;
+      return early;
     },
     /** So long, whoever wakes. */
     fully: (ms: number) => sleep(ms, false),
