@@ -74,7 +74,7 @@ export function watched<T>(source: AsyncIterable<T>, call: Around): AsyncIterabl
           }
         },
         async return() {
-          failed(left());
+          if (!over) failed(left());
           await step(() => messages.return?.());
           return { done: true, value: undefined };
         },

@@ -10,6 +10,7 @@ import {
   type ChatService,
   type SendMessageRequest,
   SendMessageRequestSchema,
+  type SendMessageResponse,
   type SendMessageStreamResponse,
 } from "@soldier/proto/chat/v1/chat_service";
 import type { TakeRequest } from "../admission/rate-limit.ts";
@@ -43,8 +44,11 @@ export function chatRpc(parts: ChatParts) {
 
   return {
     async sendMessage(message, ctx) {
+      let answer: SendMessageResponse | undefined;
+      // To its end: a stream that is left is a cancelled call.
       for await (const event of turn(message, ctx))
-        if (event.case === "completed") return event.value;
+        if (event.case === "completed") answer = event.value;
+      if (answer) return answer;
       throw new Fault("internal", "the turn ended without an answer");
     },
 
