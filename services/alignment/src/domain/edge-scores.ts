@@ -1,6 +1,6 @@
+import { type MatchScore, noMatch } from "@soldier/retrieval/match-index";
 import type { CompiledBundle, CompiledScenario, Edge } from "./compiled-bundle.ts";
 import type { Context } from "./context.ts";
-import { type MatchScore, noMatch } from "@soldier/retrieval/match-index";
 import type { TurnSettings } from "./turn-settings.ts";
 
 /** How well a message fits the edges of scenarios; each scenario is scored when first asked about. */

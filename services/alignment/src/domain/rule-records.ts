@@ -5,8 +5,8 @@ import {
   type ScenarioCandidate as ScenarioRecord,
   ScenarioCandidateSchema,
 } from "@soldier/proto/audit/v1/turn_record";
-import { isIn, type RuleCandidate, type ScenarioCandidate } from "./candidates.ts";
 import type { MatchScore } from "@soldier/retrieval/match-index";
+import { isIn, type RuleCandidate, type ScenarioCandidate } from "./candidates.ts";
 
 /** Rules that a record names, at most: those that applied always, then the best of the others. */
 const rulesMax = 24;

@@ -1,8 +1,8 @@
 import type { Rule } from "@soldier/proto/config/v1/rule";
+import type { MatchScore } from "@soldier/retrieval/match-index";
 import { isIn, out, type RuleCandidate } from "../../domain/candidates.ts";
 import type { CompiledBundle, Edge } from "../../domain/compiled-bundle.ts";
 import { edgeScores, isAmbiguous } from "../../domain/edge-scores.ts";
-import type { MatchScore } from "@soldier/retrieval/match-index";
 import { pattern } from "../../domain/patterns.ts";
 import { appliesUnasked } from "../../domain/rule-filters.ts";
 import { compareRules } from "../../domain/rule-order.ts";

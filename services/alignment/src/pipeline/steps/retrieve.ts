@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { Fault } from "@soldier/kernel/fault";
+import { noMatch } from "@soldier/retrieval/match-index";
 import { select } from "@soldier/retrieval/selection";
 import { type MemoryUse, MemoryUseSchema } from "@soldier/proto/audit/v1/turn_record";
 import type { MemoryHit } from "@soldier/proto/memory/v1/memory_service";
@@ -7,7 +8,6 @@ import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
 import { isIn, out, type RuleCandidate, type ScenarioCandidate } from "../../domain/candidates.ts";
 import { bindingsOf } from "../../domain/expressions.ts";
 import type { KnownValues } from "../../domain/known-values.ts";
-import { noMatch } from "@soldier/retrieval/match-index";
 import { exclusionOf } from "../../domain/rule-filters.ts";
 import { placeOf, turnValues } from "../../domain/turn-values.ts";
 import { type Tried, tried } from "../degrade.ts";
