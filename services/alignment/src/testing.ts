@@ -204,7 +204,8 @@ export class Peers {
         abortTurn: ({ lease }) => {
           this.called("abortTurn");
           if (lease) {
-            this.leases.delete(lease.sessionId);
+            const held = this.leases.get(lease.sessionId);
+            if (held?.token === lease.fencingToken) this.leases.delete(lease.sessionId);
             this.aborted.push(lease.turnId);
           }
           return {};

@@ -12,7 +12,7 @@ afterEach(async () => {
 });
 
 /** A tool that answers when it is told to, and a rule that calls it. */
-async function slowDesk(leaseMs: number) {
+async function slowDesk(leaseMs: number, busyPolicy = "BUSY_POLICY_QUEUE") {
   const calls: (() => void)[] = [];
   const server = createServer((_req, res) => {
     calls.push(() => res.end("{}"));
@@ -27,6 +27,7 @@ async function slowDesk(leaseMs: number) {
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`; // it listens on TCP
   const desk = await desks.start(
     {
+      agent: { settings: { busyPolicy } },
       rules: [
         {
           name: "slow",
@@ -43,6 +44,13 @@ async function slowDesk(leaseMs: number) {
   );
   const until = (what: () => boolean) => expect.poll(what, { timeout: 5_000 }).toBe(true);
   return { desk, until, calls };
+}
+
+function faultOf(failing: Promise<unknown>): Promise<unknown> {
+  return failing.then(
+    () => "nothing",
+    (error: unknown) => error,
+  );
 }
 
 async function drained(events: AsyncIterable<unknown>): Promise<void> {
@@ -66,6 +74,34 @@ describe("the lease of a turn", () => {
     desk.peers.occupy(sessionId);
     expect(await turn).toBe("LEASE_LOST");
     expect(desk.peers.commits).toEqual([]);
+  });
+  it("ends it as superseded when the agent lets a newer message go first", async () => {
+    const { desk, until, calls } = await slowDesk(500, "BUSY_POLICY_SUPERSEDE");
+    const older = faultOf(desk.say("be slow"));
+    await until(() => calls.length === 1);
+    const [sessionId = ""] = desk.peers.sessions.keys();
+    const newer = desk.say("be slow", { sessionId });
+    expect(await older).toMatchObject({
+      kind: "conflict",
+      reason: "TURN_SUPERSEDED",
+      message: expect.stringContaining("a newer message of this session"),
+    });
+    await until(() => calls.length === 2);
+    calls[1]?.();
+    expect((await newer).reply).toBe("Done.");
+    expect(desk.peers.commits).toHaveLength(1);
+  });
+  it("says so, too, when only the commit finds out", async () => {
+    const { desk, until, calls } = await slowDesk(15_000, "BUSY_POLICY_SUPERSEDE");
+    const older = faultOf(desk.say("be slow"));
+    await until(() => calls.length === 1);
+    const [sessionId = ""] = desk.peers.sessions.keys();
+    const newer = desk.say("be slow", { sessionId });
+    await until(() => calls.length === 2);
+    calls[0]?.();
+    expect(await older).toMatchObject({ kind: "conflict", reason: "TURN_SUPERSEDED" });
+    calls[1]?.();
+    expect((await newer).reply).toBe("Done.");
   });
   it("is given back when the caller leaves", async () => {
     const { desk, until, calls } = await slowDesk(15_000);

@@ -21,13 +21,14 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
   private readonly losing = new AbortController();
   private held: Lease | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private yielding = false;
   private over = false;
 
   constructor(options: LeaseClaimOptions) {
     this.options = options;
   }
 
-  /** Aborts with LEASE_LOST when another turn has taken the session. */
+  /** Aborts when another turn has taken the session: with TURN_SUPERSEDED if it may, else LEASE_LOST. */
   get signal(): AbortSignal {
     return this.losing.signal;
   }
@@ -40,6 +41,15 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
   hold(lease: Lease): void {
     this.held = lease;
     this.schedule(Number(lease.remainingMs));
+  }
+
+  yields(): void {
+    this.yielding = true;
+  }
+
+  /** What ended the turn, as its caller should know it. */
+  explained(error: unknown): unknown {
+    return this.yielding && isLost(error) ? superseded(error) : error;
   }
 
   settled(): void {
@@ -78,7 +88,7 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
       this.hold(lease);
     } catch (error) {
       if (this.over) return;
-      if (error instanceof Fault && error.reason === "LEASE_LOST") this.losing.abort(error);
+      if (isLost(error)) this.losing.abort(this.explained(error));
       else {
         const reason = error instanceof Fault ? error.reason : String(error);
         log.warn({ reason }, "a lease could not be renewed; tried again");
@@ -89,3 +99,15 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
 }
 
 const renewMinMs = 250;
+
+function isLost(error: unknown): boolean {
+  return error instanceof Fault && error.reason === "LEASE_LOST";
+}
+
+function superseded(cause: unknown): Fault {
+  return new Fault(
+    "conflict",
+    "a newer message of this session came before this one was answered, and is answered in its place",
+    { reason: "TURN_SUPERSEDED", cause },
+  );
+}

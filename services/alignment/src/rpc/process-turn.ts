@@ -49,7 +49,9 @@ export async function* processTurn(
     const recorder = new TurnRecorder(clock);
     const signal = AbortSignal.any([ctx.signal, leaving.signal, claim.signal]);
     const given = { incoming: incomingOf(req, tenantOf(ctx)), outlet: events, claim, recorder };
-    const ran = await pipeline.run(given, signal, observed(recorder));
+    const ran = await pipeline.run(given, signal, observed(recorder)).catch((error: unknown) => {
+      throw claim.explained(error); // the commit, too, may find that the lease is lost
+    });
     if (ran.answered) replayed(ran.answered);
     else {
       const { degradations } = recorder;

@@ -53,6 +53,7 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
       };
       outlet.started({ sessionId: session.id, turnId, turnNumber: begun.turnNumber });
       const { settings } = bundle;
+      if (settings.busy_policy === "supersede") claim.yields();
       return {
         turnId,
         turnNumber: begun.turnNumber,
