@@ -99,10 +99,10 @@ export function startRelay(options: RelayOptions): Relay {
   }
 
   async function pokedOrPolled(): Promise<void> {
-    const timer = new AbortController();
-    const polled = delay(pollMs, undefined, { signal: timer.signal }).catch(() => {});
-    await Promise.race([poked.promise, polled]);
-    timer.abort();
+    const { promise, resolve } = poked;
+    const timer = setTimeout(resolve, pollMs);
+    await promise;
+    clearTimeout(timer);
   }
 
   function start(row: OutboxRow): void {

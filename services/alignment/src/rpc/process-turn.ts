@@ -34,12 +34,14 @@ export async function* processTurn(
   const events = new EventQueue();
   const leaving = new AbortController();
   const running = run();
+  let over = false;
   try {
     yield* events.until(running);
     await running;
+    over = true;
   } finally {
-    // Harmless when the turn is over; else nobody is left to read it.
-    leaving.abort(new Fault("cancelled", "the caller has left"));
+    // Nobody is left to read it.
+    if (!over) leaving.abort(new Fault("cancelled", "the caller has left"));
     await running.catch(() => {}); // told to the reader above, if there is one
   }
 
