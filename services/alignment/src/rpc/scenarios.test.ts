@@ -72,6 +72,25 @@ describe("a scenario with tools", () => {
     ],
   };
 
+  it("does not tell the customer what a step is for while the step's tool has failed", async () => {
+    const steps = scenario.steps.map((step) =>
+      step.id === "look" ? { ...step, templateIds: ["away"], instructions: "Look it up." } : step,
+    );
+    const away = { name: "away", text: "I can't see orders now.", mode: "TEMPLATE_MODE_FALLBACK" };
+    const desk = await tool.start({
+      ...returns,
+      scenarios: [{ ...scenario, steps }],
+      templates: [...returns.templates, away],
+    });
+    tool.answer = json({}, 503);
+    const { reply } = await desk.say("I want to return something, L-17");
+    expect(reply).toBe("I can't see orders now.");
+    expect(desk.peers.record.reply).toMatchObject({
+      source: "fallback",
+      fallbackReason: "no result of find-order",
+    });
+  });
+
   it("runs its course: asks, looks up, forks on the answer, and ends", async () => {
     const desk = await tool.start(returns);
     const first = await desk.say("I want to return something");

@@ -84,17 +84,23 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
         return { draft: draft(exclusive), record: { facts: recorded(exclusive.templateIds) } };
       }
       if (!model) {
+        const waiting = unfinishedTool(turn, step);
         const planned =
           composedReply({
             candidates,
             asks: asksOf(turn),
             arrived: turn.navigation.entered.length > 0,
             stepAsks: stepAsks(turn, step),
-            stepInstructions: step?.instructions ?? "",
+            // They tell of a deed that was not done.
+            stepInstructions: waiting === undefined ? (step?.instructions ?? "") : "",
           }) ??
           (turn.navigation.left
             ? builtInLeave
-            : fallbackReply(candidates, agentsFallback(turn, bindings), "nothing to say"));
+            : fallbackReply(
+                candidates,
+                agentsFallback(turn, bindings),
+                waiting === undefined ? "nothing to say" : `no result of ${waiting}`,
+              ));
         gate.write(planned.text);
         return { draft: draft(planned), record: { facts: recorded(planned.templateIds) } };
       }
@@ -191,6 +197,15 @@ function candidatesOf(
 ): readonly TemplateCandidate[] {
   const place = placeOf(state);
   return templateCandidates({ bundle, applied, step, place, known, bindings, unfinished });
+}
+
+/** The name of a tool of the step that should have run and did not succeed. */
+function unfinishedTool(
+  { bundle, effects: { unfinished } }: Pick<Turn, "bundle" | "effects">,
+  step: ScenarioStep | undefined,
+): string | undefined {
+  const id = step?.toolIds.find((each) => unfinished.has(each));
+  return id && (bundle.toolsById.get(id)?.name ?? id);
 }
 
 /** The agent's own last word, if it has one that can be said now. */
