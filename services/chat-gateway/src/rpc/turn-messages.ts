@@ -26,7 +26,11 @@ export function turnRequest(
   const { agent, sessionId, channel, metadata } = message;
   requireText(message.message, sizeMaxBytes);
   if (agent === "" && sessionId === "")
-    throw invalid("agent", "is needed to open a session; or give a session_id to go on with");
+    throw invalid(
+      "agent",
+      "is needed to open a session; or give a session_id to go on with",
+      "SESSION_OR_AGENT_NEEDED",
+    );
   // A field of the message is held to this by the contract, a header by nobody else.
   if (idempotencyKey.length > keyLengthMax)
     throw invalid("idempotency_key", `must have at most ${keyLengthMax} characters`);
@@ -90,6 +94,9 @@ function requireText(text: string, sizeMaxBytes: number): void {
   if (text.includes("\0")) throw invalid("message", "must not hold a zero character");
 }
 
-function invalid(field: string, description: string): Fault {
-  return new Fault("invalid", `${field}: ${description}`, { fields: [{ field, description }] });
+function invalid(field: string, description: string, reason = "VALIDATION_FAILED"): Fault {
+  return new Fault("invalid", `${field}: ${description}`, {
+    reason,
+    fields: [{ field, description }],
+  });
 }
