@@ -7,13 +7,17 @@ import { memory } from "@soldier/memory/service";
 import { profile } from "@soldier/profile/service";
 import { session } from "@soldier/session/service";
 
-/** All of Soldier, owners of data first; the edge comes last, when everything behind it is there. */
+/**
+ * All of Soldier in the order of their start; they stop the other way round. Those who follow events
+ * come before those who publish them, which wait, when they stop, until their last ones are taken.
+ * The edge comes last, when everything behind it is there.
+ */
 export const services: readonly Service[] = [
-  config,
-  session,
+  audit,
   memory,
   profile,
-  audit,
+  config,
+  session,
   alignment,
   chatGateway,
 ];
