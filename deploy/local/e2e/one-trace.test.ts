@@ -8,7 +8,7 @@ import { describeOn, testDatabase, testNats } from "@soldier/storage/testing";
 import { describe, expect, it } from "vitest";
 import { demoToken, installDemoAgent } from "../demo.ts";
 import { startOneProcess } from "../one-process.ts";
-import { startSevenProcesses } from "../seven-processes.ts";
+import { names, startSevenProcesses } from "../seven-processes.ts";
 import { type CollectedSpan, type Collector, startCollector } from "./collector.ts";
 
 const settings = readSettings({ env: { SOLDIER_ENV: "test" } });
@@ -122,7 +122,7 @@ async function staysOneTrace(url: string, collector: Collector, logs: string): P
       .map((line) => line.service ?? "");
   await expect
     .poll(() => [...new Set(logged())].toSorted(), { timeout: 10_000 })
-    .toEqual(expect.arrayContaining(["alignment", "chat-gateway", "memory", "profile", "session"]));
+    .toEqual(expect.arrayContaining(names.toSorted()));
 }
 
 interface LogLine {

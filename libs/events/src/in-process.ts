@@ -51,7 +51,7 @@ export function inProcessBus(options: InProcessOptions): EventBus {
 
     async consume(consumption, handle) {
       const stack = new AsyncDisposableStack();
-      const ours = traced(consumption.consumer, handle);
+      const ours = traced(consumption.consumer, handle, log);
       for (const topic of consumption.topics) {
         domainOf(topic);
         const one = durableOf(hub, consumption.consumer, topic);
@@ -63,7 +63,7 @@ export function inProcessBus(options: InProcessOptions): EventBus {
 
     async broadcast(topics, handle) {
       const stack = new AsyncDisposableStack();
-      const ours = traced("broadcast", handle);
+      const ours = traced("broadcast", handle, log);
       const listener = { topics: new Set(topics.filter(domainOf)), handle: ours, log };
       hub.listeners.add(listener);
       stack.defer(() => void hub.listeners.delete(listener));

@@ -47,14 +47,14 @@ export async function jetStreamBus(options: JetStreamOptions): Promise<EventBus>
     async consume(consumption, handle) {
       if (!/^[A-Za-z0-9_-]+$/.test(consumption.consumer))
         throw new Fault("invalid", `"${consumption.consumer}" is not a consumer's name`);
-      const ours = traced(consumption.consumer, handle);
+      const ours = traced(consumption.consumer, handle, log);
       return await all(opened, consumption.topics, (topic) =>
         consumeTopic(source, consumption, topic, ours),
       );
     },
 
     broadcast(topics, handle) {
-      const ours = traced("broadcast", handle);
+      const ours = traced("broadcast", handle, log);
       return all(opened, topics, (topic) => listenTo(source, topic, ours));
     },
   };

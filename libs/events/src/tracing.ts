@@ -8,6 +8,7 @@ import {
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
+import type { Log } from "@soldier/kernel/log";
 import type { EventHandler } from "./bus.ts";
 
 const tracer = trace.getTracer("soldier.events");
@@ -24,7 +25,7 @@ export function traceparentOfNow(): string | undefined {
  * a turn and all that follows from it are one trace. It runs in the asynchronous context of whoever
  * calls this: in one process an event comes from somebody else's, with their service and caller.
  */
-export function traced(consumer: string, handle: EventHandler): EventHandler {
+export function traced(consumer: string, handle: EventHandler, log: Log): EventHandler {
   const inOurContext = AsyncLocalStorage.snapshot();
   return (event, delivery) =>
     inOurContext(() => {
@@ -41,7 +42,11 @@ export function traced(consumer: string, handle: EventHandler): EventHandler {
         },
       };
       return tracer.startActiveSpan(`consume ${event.topic}`, options, from, (span) =>
-        ended(span, () => handle(event, delivery)),
+        ended(span, async () => {
+          await handle(event, delivery);
+          const { topic, id } = event;
+          log.debug({ topic, event_id: id, attempt: delivery.attempt }, "took an event");
+        }),
       );
     });
 }
