@@ -115,15 +115,13 @@ describe("a desk in trouble", () => {
       reply: expect.stringContaining("does not answer"),
     });
     const calls = async () => (await explained(desk, answer.turnId))?.toolCalls;
-    await expect
-      .poll(calls, { timeout: 10_000 })
-      .toMatchObject([
-        {
-          name: "find_order",
-          outcome: "TOOL_CALL_OUTCOME_FAILED",
-          reason: expect.stringMatching(/^[A-Z_]+$/),
-        },
-      ]);
+    await expect.poll(calls, { timeout: 10_000 }).toMatchObject([
+      {
+        name: "find_order",
+        outcome: "TOOL_CALL_OUTCOME_FAILED",
+        reason: expect.stringMatching(/^[A-Z_]+$/),
+      },
+    ]);
   });
 
   it("says so while the database is away, writes nothing by halves, and goes on afterwards", async () => {
