@@ -1,6 +1,6 @@
 import { audit } from "@soldier/audit/service";
 import { runForTest, testIdentity, type TestMesh } from "@soldier/chassis/testing";
-import type { EventsSettings } from "@soldier/events/bus";
+import type { EventsSettings } from "@soldier/events/events-settings";
 import { removeStreams, testEvents } from "@soldier/events/testing";
 import { newId } from "@soldier/kernel/ids";
 import { AuditService } from "@soldier/proto/audit/v1/audit_service";

@@ -1,10 +1,5 @@
-import { Fault } from "@soldier/kernel/fault";
-import { type Log, silentLog } from "@soldier/kernel/log";
-import { z } from "zod";
 import type { Backoff } from "./backoff.ts";
 import type { Event } from "./event.ts";
-import { inProcessBus } from "./in-process.ts";
-import { jetStreamBus } from "./jetstream.ts";
 
 /** One delivery of an event to a handler. */
 export interface Delivery {
@@ -61,49 +56,4 @@ export interface EventBus {
    * for caches. A handler that rejects is logged, the event is not repeated.
    */
   broadcast(topics: readonly string[], handle: EventHandler): Promise<AsyncDisposable>;
-}
-
-/** The `[events]` table. */
-export const eventsSettings = z.strictObject({
-  /**
-   * nats://user:password@host:port,... or tls://..., with JetStream; or inproc://name, to everyone in
-   * this process. `inproc://name?consumers=a,b` publishes nothing before these have come.
-   */
-  url: z.string().regex(/^(nats|tls|inproc):\/\/[^/?]+/, "must be nats://…, tls://… or inproc://…"),
-  /** The first word of every stream and subject, for deployments that share a broker. */
-  root: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be one word of a-z, 0-9 and _"),
-  /** Copies that the broker keeps of each stream: 3 in a cluster. */
-  replicas: z.int().min(1).max(5),
-  /** How long streams keep an event, whether it was taken or not. */
-  keep_hours: z
-    .int()
-    .min(1)
-    .max(24 * 365),
-  connect_timeout_ms: z.int().min(100).max(120_000),
-});
-
-export type EventsSettings = z.output<typeof eventsSettings>;
-
-export interface OpenBusOptions {
-  readonly settings: EventsSettings;
-  /** Closes the consumers, after the handlers that run, and the connection when the service stops. */
-  readonly opened: AsyncDisposableStack;
-  readonly log?: Log;
-  /**
-   * Where this process' consumers put what they give up when the bus is in this process; see
-   * deadLettersInto. Without one, publishing such an event rejects and it stays in the outbox.
-   * JetStream has a stream for them.
-   */
-  readonly deadLetter?: DeadLetterSink;
-}
-
-/** Throws the Fault "unavailable", with a sentence for the operator, when the broker can't be reached. */
-export async function openBus(options: OpenBusOptions): Promise<EventBus> {
-  const { settings, opened, log = silentLog, deadLetter } = options;
-  if (!settings.url.startsWith("inproc://")) return await jetStreamBus({ settings, opened, log });
-  const url = new URL(settings.url);
-  const awaited = url.searchParams.get("consumers")?.split(",").filter(Boolean) ?? [];
-  const unknown = [...url.searchParams.keys()].filter((key) => key !== "consumers");
-  if (unknown.length > 0) throw new Fault("invalid", `inproc:// knows no ${unknown.join(", ")}`);
-  return inProcessBus({ name: url.hostname, awaited, deadLetter, opened, log });
 }

@@ -3,7 +3,9 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { describeOn, testNats } from "@soldier/storage/testing";
 import { describe } from "vitest";
-import { type DeadLetter, type EventsSettings, openBus } from "./bus.ts";
+import type { DeadLetter } from "./bus.ts";
+import { openBus } from "./open-bus.ts";
+import type { EventsSettings } from "./events-settings.ts";
 import { eventBusContract, type Subject } from "./event-bus.contract.ts";
 import { parseSubject } from "./event.ts";
 

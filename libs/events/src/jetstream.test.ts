@@ -4,7 +4,8 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { describeOn, testNats } from "@soldier/storage/testing";
 import { type Link, openLink } from "@soldier/storage/testing-link";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type EventsSettings, openBus } from "./bus.ts";
+import { openBus } from "./open-bus.ts";
+import type { EventsSettings } from "./events-settings.ts";
 import { anEvent } from "./event-bus.contract.ts";
 
 const topic = "thing.happened";

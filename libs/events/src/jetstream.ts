@@ -7,7 +7,8 @@ import {
 } from "@nats-io/transport-node";
 import { Fault } from "@soldier/kernel/fault";
 import type { Log } from "@soldier/kernel/log";
-import type { EventBus, EventsSettings } from "./bus.ts";
+import type { EventBus } from "./bus.ts";
+import type { EventsSettings } from "./events-settings.ts";
 import { type Event, subjectOf } from "./event.ts";
 import { consumeTopic, listenTo, type Source } from "./jetstream-consumer.ts";
 import { headersOf } from "./jetstream-message.ts";

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import type { EventsSettings } from "./bus.ts";
+import type { EventsSettings } from "./events-settings.ts";
 
 /** Settings for a suite's own bus: nothing is shared with any other. */
 export function testEvents(url = `inproc://${randomBytes(6).toString("hex")}`): EventsSettings {

@@ -1,7 +1,8 @@
 import { noReranker } from "@soldier/ai/reranker";
 import { embedderSettings, modelSettings, openEmbedder, openModel } from "@soldier/ai/settings";
 import { service } from "@soldier/chassis/service";
-import { eventsSettings, openBus } from "@soldier/events/bus";
+import { openBus } from "@soldier/events/open-bus";
+import { eventsSettings } from "@soldier/events/events-settings";
 import { messageOf } from "@soldier/events/event";
 import { configPublishedTopic } from "@soldier/events/topics";
 import { AuditService } from "@soldier/proto/audit/v1/audit_service";

@@ -1,5 +1,6 @@
 import { service } from "@soldier/chassis/service";
-import { eventsSettings, openBus } from "@soldier/events/bus";
+import { openBus } from "@soldier/events/open-bus";
+import { eventsSettings } from "@soldier/events/events-settings";
 import { deadLettersInto } from "@soldier/events/dead-letters";
 import { inboxMigrations } from "@soldier/events/inbox";
 import { observed } from "@soldier/storage/observed";

@@ -1,7 +1,8 @@
 import { embedderSettings, openEmbedder } from "@soldier/ai/settings";
 import { chassisTables } from "@soldier/chassis/chassis-settings";
 import { service } from "@soldier/chassis/service";
-import { eventsSettings, openBus } from "@soldier/events/bus";
+import { openBus } from "@soldier/events/open-bus";
+import { eventsSettings } from "@soldier/events/events-settings";
 import { outboxMigrations } from "@soldier/events/outbox";
 import { startRelay } from "@soldier/events/relay";
 import { observed } from "@soldier/storage/observed";

@@ -1,5 +1,6 @@
 import { service } from "@soldier/chassis/service";
-import { eventsSettings, openBus } from "@soldier/events/bus";
+import { openBus } from "@soldier/events/open-bus";
+import { eventsSettings } from "@soldier/events/events-settings";
 import { outboxMigrations } from "@soldier/events/outbox";
 import { startRelay } from "@soldier/events/relay";
 import { observed } from "@soldier/storage/observed";

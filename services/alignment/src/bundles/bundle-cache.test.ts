@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { Identity } from "@soldier/chassis/identity";
 import { testIdentity } from "@soldier/chassis/testing";
-import { openBus } from "@soldier/events/bus";
+import { openBus } from "@soldier/events/open-bus";
 import { newEvent } from "@soldier/events/event";
 import { configPublishedTopic } from "@soldier/events/topics";
 import { newId } from "@soldier/kernel/ids";

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { runForTest, type TestMesh } from "@soldier/chassis/testing";
-import { type EventBus, openBus } from "@soldier/events/bus";
+import type { EventBus } from "@soldier/events/bus";
+import { openBus } from "@soldier/events/open-bus";
 import type { Clock } from "@soldier/kernel/clock";
 import type { Backend, TestDatabase } from "@soldier/storage/testing";
 import { profile } from "../service.ts";
