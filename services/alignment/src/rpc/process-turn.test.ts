@@ -94,9 +94,9 @@ describe("a message that is refused", () => {
     const desk = await desks.start(shop, { settings: { calls: { max_attempts: 1 } } });
     desk.peers.broken.set(
       "beginTurn",
-      new Fault("unavailable", "away", { reason: "STORE_UNAVAILABLE" }),
+      new Fault("unavailable", "away", { reason: "STORAGE_UNAVAILABLE" }),
     );
-    expect(await reasonOf(desk.say("hi"))).toBe("STORE_UNAVAILABLE");
+    expect(await reasonOf(desk.say("hi"))).toBe("STORAGE_UNAVAILABLE");
   });
 });
 
@@ -165,7 +165,7 @@ describe("a session that is being answered", () => {
 });
 
 describe("a turn without some of its peers", () => {
-  const down = () => new Fault("unavailable", "away", { reason: "STORE_UNAVAILABLE" });
+  const down = () => new Fault("unavailable", "away", { reason: "STORAGE_UNAVAILABLE" });
   it("goes on without memory and profile, and says so", async () => {
     const desk = await desks.start(shop, { settings: { calls: { max_attempts: 1 } } });
     const { sessionId } = await desk.say("hi");
@@ -175,7 +175,7 @@ describe("a turn without some of its peers", () => {
     expect(reply).toBe("We are open from 9 to 17.");
     expect(completed.turn?.outcome).toBe(TurnOutcome.COMPLETED);
     expect(desk.peers.record.degradations).toEqual([
-      "retrieve: profile STORE_UNAVAILABLE, memory STORE_UNAVAILABLE",
+      "retrieve: profile STORAGE_UNAVAILABLE, memory STORAGE_UNAVAILABLE",
     ]);
   });
   it("goes on with the behaviour that it holds while config is away", async () => {
