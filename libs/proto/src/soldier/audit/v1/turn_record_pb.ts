@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file soldier/audit/v1/turn_record.proto.
  */
 export const file_soldier_audit_v1_turn_record: GenFile = /*@__PURE__*/
-  fileDesc("CiJzb2xkaWVyL2F1ZGl0L3YxL3R1cm5fcmVjb3JkLnByb3RvEhBzb2xkaWVyLmF1ZGl0LnYxIoQICgpUdXJuUmVjb3JkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEg8KB3R1cm5faWQYBCABKAkSEwoLdHVybl9udW1iZXIYBSABKAUSEwoLY3VzdG9tZXJfaWQYBiABKAkSEAoIdHJhY2VfaWQYByABKAkSFgoOYnVuZGxlX3ZlcnNpb24YCCABKAMSLwoLcmVjZWl2ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXVzZXJfdGV4dBgKIAEoCRISCgpyZXBseV90ZXh0GAsgASgJEisKBXN0ZXBzGAwgAygLMhwuc29sZGllci5hdWRpdC52MS5TdGVwUmVjb3JkEjAKB2NvbnRleHQYDSABKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLkNvbnRleHRSZWNvcmQSLgoFcnVsZXMYDiADKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLlJ1bGVDYW5kaWRhdGUSNgoJc2NlbmFyaW9zGA8gAygLMiMuc29sZGllci5hdWRpdC52MS5TY2VuYXJpb0NhbmRpZGF0ZRIzCglyZWxhdGlvbnMYECADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlJlbGF0aW9uUmVjb3JkEjYKCm5hdmlnYXRpb24YESABKAsyIi5zb2xkaWVyLmF1ZGl0LnYxLk5hdmlnYXRpb25SZWNvcmQSLQoIbWVtb3JpZXMYEiADKAsyGy5zb2xkaWVyLmF1ZGl0LnYxLk1lbW9yeVVzZRIzCgl2YXJpYWJsZXMYEyADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlZhcmlhYmxlUmVjb3JkEjQKCnRvb2xfY2FsbHMYFCADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlRvb2xDYWxsUmVjb3JkEjYKCXRlbXBsYXRlcxgVIAMoCzIjLnNvbGRpZXIuYXVkaXQudjEuVGVtcGxhdGVDYW5kaWRhdGUSNgoLbW9kZWxfY2FsbHMYFiADKAsyIS5zb2xkaWVyLmF1ZGl0LnYxLk1vZGVsQ2FsbFJlY29yZBIsCgVyZXBseRgXIAEoCzIdLnNvbGRpZXIuYXVkaXQudjEuUmVwbHlSZWNvcmQSGAoQbW9kZWxfY2FsbF9kZXB0aBgYIAEoBRIUCgxkZWdyYWRhdGlvbnMYGSADKAkSEwoLZHVyYXRpb25fbXMYGiABKAESEQoJZW5naW5lX21zGBsgASgBEhsKE3Byb2ZpbGVfZmllbGRzX3VzZWQYHCADKAkSHwoXcHJvZmlsZV9maWVsZHNfd2l0aGhlbGQYHSADKAkiUgoKU3RlcFJlY29yZBIMCgRuYW1lGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgBEg8KB3NraXBwZWQYAyABKAkSEAoIZGVncmFkZWQYBCABKAkivwEKDUNvbnRleHRSZWNvcmQSDgoGaW50ZW50GAEgASgJEjMKCGVudGl0aWVzGAIgAygLMiEuc29sZGllci5hdWRpdC52MS5FeHRyYWN0ZWRFbnRpdHkSEQoJc2VudGltZW50GAMgASgBEg0KBXRvcGljGAQgASgJEjkKD3NjZW5hcmlvX3NpZ25hbBgFIAEoDjIgLnNvbGRpZXIuYXVkaXQudjEuU2NlbmFyaW9TaWduYWwSDAoEbW9kZRgGIAEoCSJUCg9FeHRyYWN0ZWRFbnRpdHkSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJEiUKBXZhbHVlGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlImwKDkV4dHJhY3RlZEZpZWxkEgwKBG5hbWUYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSEgoKY29uZmlkZW5jZRgDIAEoARIRCglleHRyYWN0b3IYBCABKAki5AEKDVJ1bGVDYW5kaWRhdGUSDwoHcnVsZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEjsKBnNjb3JlcxgDIAMoCzIrLnNvbGRpZXIuYXVkaXQudjEuUnVsZUNhbmRpZGF0ZS5TY29yZXNFbnRyeRIPCgdhcHBsaWVkGAQgASgIEhUKDWVsaW1pbmF0ZWRfYnkYBSABKAkSDgoGcmVhc29uGAYgASgJEhAKCGRpc3RhbmNlGAcgASgBGi0KC1Njb3Jlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEitgEKEVNjZW5hcmlvQ2FuZGlkYXRlEhMKC3NjZW5hcmlvX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSPwoGc2NvcmVzGAMgAygLMi8uc29sZGllci5hdWRpdC52MS5TY2VuYXJpb0NhbmRpZGF0ZS5TY29yZXNFbnRyeRIOCgZyZWFzb24YBCABKAkaLQoLU2NvcmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJjCg5SZWxhdGlvblJlY29yZBITCgtyZWxhdGlvbl9pZBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnNvdXJjZRgDIAEoCRIOCgZ0YXJnZXQYBCABKAkSDgoGZWZmZWN0GAUgASgJIm4KEE5hdmlnYXRpb25SZWNvcmQSDgoGYmVmb3JlGAEgASgJEg0KBWFmdGVyGAIgASgJEisKBW1vdmVzGAMgAygLMhwuc29sZGllci5hdWRpdC52MS5Nb3ZlUmVjb3JkEg4KBnJlYXNvbhgEIAEoCSJoCgpNb3ZlUmVjb3JkEgwKBGtpbmQYASABKAkSCgoCaWQYAiABKAkSEgoKdG9fc3RlcF9pZBgDIAEoCRINCgVzY29yZRgEIAEoARINCgV0YWtlbhgFIAEoCBIOCgZyZWFzb24YBiABKAkiQgoJTWVtb3J5VXNlEgoKAmlkGAEgASgJEgwKBGtpbmQYAiABKAkSDQoFc2NvcmUYAyABKAESDAoEdXNlZBgEIAEoCCIuCg5WYXJpYWJsZVJlY29yZBIMCgRuYW1lGAEgASgJEg4KBnNvdXJjZRgCIAEoCSK4AgoOVG9vbENhbGxSZWNvcmQSDwoHdG9vbF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhQKDHJlcXVlc3RlZF9ieRgDIAEoCRIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAkSMgoHb3V0Y29tZRgFIAEoDjIhLnNvbGRpZXIuYXVkaXQudjEuVG9vbENhbGxPdXRjb21lEhAKCGF0dGVtcHRzGAYgASgFEhMKC2R1cmF0aW9uX21zGAcgASgBEg4KBnJlYXNvbhgIIAEoCRIZChFtaXNzaW5nX2FyZ3VtZW50cxgJIAMoCRIqCglhcmd1bWVudHMYCiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiYKBnJlc3VsdBgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJiChFUZW1wbGF0ZUNhbmRpZGF0ZRITCgt0ZW1wbGF0ZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBG1vZGUYAyABKAkSDAoEdXNlZBgEIAEoCBIOCgZyZWFzb24YBSABKAki3AEKD01vZGVsQ2FsbFJlY29yZBIPCgdwdXJwb3NlGAEgASgJEg0KBW1vZGVsGAIgASgJEhMKC3Byb21wdF9oYXNoGAMgASgJEhQKDGlucHV0X3Rva2VucxgEIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAUgASgDEhUKDWNhY2hlZF90b2tlbnMYBiABKAMSEwoLY29zdF9taWNyb3MYByABKAMSFgoOZmlyc3RfdG9rZW5fbXMYCCABKAESEwoLZHVyYXRpb25fbXMYCSABKAESDgoGZmFpbGVkGAogASgJIpEBCgtSZXBseVJlY29yZBIOCgZzb3VyY2UYASABKAkSEwoLdGVtcGxhdGVfaWQYAiABKAkSLQoGY2hlY2tzGAMgAygLMh0uc29sZGllci5hdWRpdC52MS5DaGVja1JlY29yZBIVCg1yZWdlbmVyYXRpb25zGAQgASgFEhcKD2ZhbGxiYWNrX3JlYXNvbhgFIAEoCSJdCgtDaGVja1JlY29yZBIPCgdydWxlX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSDgoGcGFzc2VkGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIPCgdhdHRlbXB0GAUgASgFKoQBCg5TY2VuYXJpb1NpZ25hbBIfChtTQ0VOQVJJT19TSUdOQUxfVU5TUEVDSUZJRUQQABIZChVTQ0VOQVJJT19TSUdOQUxfU1RBUlQQARIcChhTQ0VOQVJJT19TSUdOQUxfQ09OVElOVUUQAhIYChRTQ0VOQVJJT19TSUdOQUxfRVhJVBADKqoCCg9Ub29sQ2FsbE91dGNvbWUSIQodVE9PTF9DQUxMX09VVENPTUVfVU5TUEVDSUZJRUQQABIfChtUT09MX0NBTExfT1VUQ09NRV9TVUNDRUVERUQQARIcChhUT09MX0NBTExfT1VUQ09NRV9GQUlMRUQQAhInCiNUT09MX0NBTExfT1VUQ09NRV9NSVNTSU5HX0FSR1VNRU5UUxADEicKI1RPT0xfQ0FMTF9PVVRDT01FX0lOVkFMSURfQVJHVU1FTlRTEAQSJAogVE9PTF9DQUxMX09VVENPTUVfSU5WQUxJRF9SRVNVTFQQBRIdChlUT09MX0NBTExfT1VUQ09NRV9SRUZVU0VEEAYSHgoaVE9PTF9DQUxMX09VVENPTUVfUkVQTEFZRUQQB2IGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiJzb2xkaWVyL2F1ZGl0L3YxL3R1cm5fcmVjb3JkLnByb3RvEhBzb2xkaWVyLmF1ZGl0LnYxIpkJCgpUdXJuUmVjb3JkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEg8KB3R1cm5faWQYBCABKAkSEwoLdHVybl9udW1iZXIYBSABKAUSEwoLY3VzdG9tZXJfaWQYBiABKAkSEAoIdHJhY2VfaWQYByABKAkSFgoOYnVuZGxlX3ZlcnNpb24YCCABKAMSLwoLcmVjZWl2ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXVzZXJfdGV4dBgKIAEoCRISCgpyZXBseV90ZXh0GAsgASgJEisKBXN0ZXBzGAwgAygLMhwuc29sZGllci5hdWRpdC52MS5TdGVwUmVjb3JkEjAKB2NvbnRleHQYDSABKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLkNvbnRleHRSZWNvcmQSLgoFcnVsZXMYDiADKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLlJ1bGVDYW5kaWRhdGUSNgoJc2NlbmFyaW9zGA8gAygLMiMuc29sZGllci5hdWRpdC52MS5TY2VuYXJpb0NhbmRpZGF0ZRIzCglyZWxhdGlvbnMYECADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlJlbGF0aW9uUmVjb3JkEjYKCm5hdmlnYXRpb24YESABKAsyIi5zb2xkaWVyLmF1ZGl0LnYxLk5hdmlnYXRpb25SZWNvcmQSLQoIbWVtb3JpZXMYEiADKAsyGy5zb2xkaWVyLmF1ZGl0LnYxLk1lbW9yeVVzZRIzCgl2YXJpYWJsZXMYEyADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlZhcmlhYmxlUmVjb3JkEjQKCnRvb2xfY2FsbHMYFCADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlRvb2xDYWxsUmVjb3JkEjYKCXRlbXBsYXRlcxgVIAMoCzIjLnNvbGRpZXIuYXVkaXQudjEuVGVtcGxhdGVDYW5kaWRhdGUSNgoLbW9kZWxfY2FsbHMYFiADKAsyIS5zb2xkaWVyLmF1ZGl0LnYxLk1vZGVsQ2FsbFJlY29yZBIsCgVyZXBseRgXIAEoCzIdLnNvbGRpZXIuYXVkaXQudjEuUmVwbHlSZWNvcmQSGAoQbW9kZWxfY2FsbF9kZXB0aBgYIAEoBRIUCgxkZWdyYWRhdGlvbnMYGSADKAkSEwoLZHVyYXRpb25fbXMYGiABKAESEQoJZW5naW5lX21zGBsgASgBEhsKE3Byb2ZpbGVfZmllbGRzX3VzZWQYHCADKAkSHwoXcHJvZmlsZV9maWVsZHNfd2l0aGhlbGQYHSADKAkSFwoPZW1iZWRkaW5nX21vZGVsGB4gASgJEhAKCHJlcmFua2VyGB8gASgJEjgKC3NwZWN1bGF0aW9uGCAgASgLMiMuc29sZGllci5hdWRpdC52MS5TcGVjdWxhdGlvblJlY29yZBIuCgZidWRnZXQYISABKAsyHi5zb2xkaWVyLmF1ZGl0LnYxLkJ1ZGdldFJlY29yZCIxChFTcGVjdWxhdGlvblJlY29yZBIMCgR1c2VkGAEgASgIEg4KBnJlYXNvbhgCIAEoCSJuCgxCdWRnZXRSZWNvcmQSDgoGdG9rZW5zGAEgASgDEhIKCnRva2Vuc19tYXgYAiABKAMSEwoLY29zdF9taWNyb3MYAyABKAMSFwoPY29zdF9taWNyb3NfbWF4GAQgASgDEgwKBHJ1bmcYBSABKAkiUgoKU3RlcFJlY29yZBIMCgRuYW1lGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgBEg8KB3NraXBwZWQYAyABKAkSEAoIZGVncmFkZWQYBCABKAkivwEKDUNvbnRleHRSZWNvcmQSDgoGaW50ZW50GAEgASgJEjMKCGVudGl0aWVzGAIgAygLMiEuc29sZGllci5hdWRpdC52MS5FeHRyYWN0ZWRFbnRpdHkSEQoJc2VudGltZW50GAMgASgBEg0KBXRvcGljGAQgASgJEjkKD3NjZW5hcmlvX3NpZ25hbBgFIAEoDjIgLnNvbGRpZXIuYXVkaXQudjEuU2NlbmFyaW9TaWduYWwSDAoEbW9kZRgGIAEoCSJUCg9FeHRyYWN0ZWRFbnRpdHkSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJEiUKBXZhbHVlGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlImwKDkV4dHJhY3RlZEZpZWxkEgwKBG5hbWUYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSEgoKY29uZmlkZW5jZRgDIAEoARIRCglleHRyYWN0b3IYBCABKAki9wEKDVJ1bGVDYW5kaWRhdGUSDwoHcnVsZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEjsKBnNjb3JlcxgDIAMoCzIrLnNvbGRpZXIuYXVkaXQudjEuUnVsZUNhbmRpZGF0ZS5TY29yZXNFbnRyeRIPCgdhcHBsaWVkGAQgASgIEhUKDWVsaW1pbmF0ZWRfYnkYBSABKAkSDgoGcmVhc29uGAYgASgJEhAKCGRpc3RhbmNlGAcgASgBEhEKCXRyYW5zaWVudBgIIAEoCBotCgtTY29yZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIrYBChFTY2VuYXJpb0NhbmRpZGF0ZRITCgtzY2VuYXJpb19pZBgBIAEoCRIMCgRuYW1lGAIgASgJEj8KBnNjb3JlcxgDIAMoCzIvLnNvbGRpZXIuYXVkaXQudjEuU2NlbmFyaW9DYW5kaWRhdGUuU2NvcmVzRW50cnkSDgoGcmVhc29uGAQgASgJGi0KC1Njb3Jlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiYwoOUmVsYXRpb25SZWNvcmQSEwoLcmVsYXRpb25faWQYASABKAkSDAoEa2luZBgCIAEoCRIOCgZzb3VyY2UYAyABKAkSDgoGdGFyZ2V0GAQgASgJEg4KBmVmZmVjdBgFIAEoCSJuChBOYXZpZ2F0aW9uUmVjb3JkEg4KBmJlZm9yZRgBIAEoCRINCgVhZnRlchgCIAEoCRIrCgVtb3ZlcxgDIAMoCzIcLnNvbGRpZXIuYXVkaXQudjEuTW92ZVJlY29yZBIOCgZyZWFzb24YBCABKAkiaAoKTW92ZVJlY29yZBIMCgRraW5kGAEgASgJEgoKAmlkGAIgASgJEhIKCnRvX3N0ZXBfaWQYAyABKAkSDQoFc2NvcmUYBCABKAESDQoFdGFrZW4YBSABKAgSDgoGcmVhc29uGAYgASgJIkIKCU1lbW9yeVVzZRIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEg0KBXNjb3JlGAMgASgBEgwKBHVzZWQYBCABKAgiLgoOVmFyaWFibGVSZWNvcmQSDAoEbmFtZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkixgIKDlRvb2xDYWxsUmVjb3JkEg8KB3Rvb2xfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIUCgxyZXF1ZXN0ZWRfYnkYAyABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJEjIKB291dGNvbWUYBSABKA4yIS5zb2xkaWVyLmF1ZGl0LnYxLlRvb2xDYWxsT3V0Y29tZRIQCghhdHRlbXB0cxgGIAEoBRITCgtkdXJhdGlvbl9tcxgHIAEoARIOCgZyZWFzb24YCCABKAkSGQoRbWlzc2luZ19hcmd1bWVudHMYCSADKAkSKgoJYXJndW1lbnRzGAogASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBImCgZyZXN1bHQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDAoEa2VwdBgMIAEoCCJiChFUZW1wbGF0ZUNhbmRpZGF0ZRITCgt0ZW1wbGF0ZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBG1vZGUYAyABKAkSDAoEdXNlZBgEIAEoCBIOCgZyZWFzb24YBSABKAki3AEKD01vZGVsQ2FsbFJlY29yZBIPCgdwdXJwb3NlGAEgASgJEg0KBW1vZGVsGAIgASgJEhMKC3Byb21wdF9oYXNoGAMgASgJEhQKDGlucHV0X3Rva2VucxgEIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAUgASgDEhUKDWNhY2hlZF90b2tlbnMYBiABKAMSEwoLY29zdF9taWNyb3MYByABKAMSFgoOZmlyc3RfdG9rZW5fbXMYCCABKAESEwoLZHVyYXRpb25fbXMYCSABKAESDgoGZmFpbGVkGAogASgJIpEBCgtSZXBseVJlY29yZBIOCgZzb3VyY2UYASABKAkSEwoLdGVtcGxhdGVfaWQYAiABKAkSLQoGY2hlY2tzGAMgAygLMh0uc29sZGllci5hdWRpdC52MS5DaGVja1JlY29yZBIVCg1yZWdlbmVyYXRpb25zGAQgASgFEhcKD2ZhbGxiYWNrX3JlYXNvbhgFIAEoCSJdCgtDaGVja1JlY29yZBIPCgdydWxlX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSDgoGcGFzc2VkGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIPCgdhdHRlbXB0GAUgASgFKoQBCg5TY2VuYXJpb1NpZ25hbBIfChtTQ0VOQVJJT19TSUdOQUxfVU5TUEVDSUZJRUQQABIZChVTQ0VOQVJJT19TSUdOQUxfU1RBUlQQARIcChhTQ0VOQVJJT19TSUdOQUxfQ09OVElOVUUQAhIYChRTQ0VOQVJJT19TSUdOQUxfRVhJVBADKqoCCg9Ub29sQ2FsbE91dGNvbWUSIQodVE9PTF9DQUxMX09VVENPTUVfVU5TUEVDSUZJRUQQABIfChtUT09MX0NBTExfT1VUQ09NRV9TVUNDRUVERUQQARIcChhUT09MX0NBTExfT1VUQ09NRV9GQUlMRUQQAhInCiNUT09MX0NBTExfT1VUQ09NRV9NSVNTSU5HX0FSR1VNRU5UUxADEicKI1RPT0xfQ0FMTF9PVVRDT01FX0lOVkFMSURfQVJHVU1FTlRTEAQSJAogVE9PTF9DQUxMX09VVENPTUVfSU5WQUxJRF9SRVNVTFQQBRIdChlUT09MX0NBTExfT1VUQ09NRV9SRUZVU0VEEAYSHgoaVE9PTF9DQUxMX09VVENPTUVfUkVQTEFZRUQQB2IGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * TurnRecord says for one turn what was considered, decided, done and why. Immutable.
@@ -224,6 +224,34 @@ export type TurnRecord = Message<"soldier.audit.v1.TurnRecord"> & {
    * @generated from field: repeated string profile_fields_withheld = 29;
    */
   profileFieldsWithheld: string[];
+
+  /**
+   * "provider:model" of the embeddings that rules were matched by.
+   *
+   * @generated from field: string embedding_model = 30;
+   */
+  embeddingModel: string;
+
+  /**
+   * "provider:model" of the reranker, "none" when there is none.
+   *
+   * @generated from field: string reranker = 31;
+   */
+  reranker: string;
+
+  /**
+   * What became of a reply that was written while the message was being judged; unset when none was.
+   *
+   * @generated from field: soldier.audit.v1.SpeculationRecord speculation = 32;
+   */
+  speculation?: SpeculationRecord | undefined;
+
+  /**
+   * The tenant's budget of the day; unset when there is none.
+   *
+   * @generated from field: soldier.audit.v1.BudgetRecord budget = 33;
+   */
+  budget?: BudgetRecord | undefined;
 };
 
 /**
@@ -232,6 +260,83 @@ export type TurnRecord = Message<"soldier.audit.v1.TurnRecord"> & {
  */
 export const TurnRecordSchema: GenMessage<TurnRecord> = /*@__PURE__*/
   messageDesc(file_soldier_audit_v1_turn_record, 0);
+
+/**
+ * SpeculationRecord is a reply that was begun before the judgement was known.
+ *
+ * @generated from message soldier.audit.v1.SpeculationRecord
+ */
+export type SpeculationRecord = Message<"soldier.audit.v1.SpeculationRecord"> & {
+  /**
+   * It was used: the judgement was as expected.
+   *
+   * @generated from field: bool used = 1;
+   */
+  used: boolean;
+
+  /**
+   * In what the judgement differed.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message soldier.audit.v1.SpeculationRecord.
+ * Use `create(SpeculationRecordSchema)` to create a new message.
+ */
+export const SpeculationRecordSchema: GenMessage<SpeculationRecord> = /*@__PURE__*/
+  messageDesc(file_soldier_audit_v1_turn_record, 1);
+
+/**
+ * BudgetRecord is what a tenant may use in a day and what it had used before the turn.
+ *
+ * @generated from message soldier.audit.v1.BudgetRecord
+ */
+export type BudgetRecord = Message<"soldier.audit.v1.BudgetRecord"> & {
+  /**
+   * Tokens used.
+   *
+   * @generated from field: int64 tokens = 1;
+   */
+  tokens: bigint;
+
+  /**
+   * Tokens that may be used; 0 is unlimited.
+   *
+   * @generated from field: int64 tokens_max = 2;
+   */
+  tokensMax: bigint;
+
+  /**
+   * Millionths of a US dollar used.
+   *
+   * @generated from field: int64 cost_micros = 3;
+   */
+  costMicros: bigint;
+
+  /**
+   * Millionths of a US dollar that may be used; 0 is unlimited.
+   *
+   * @generated from field: int64 cost_micros_max = 4;
+   */
+  costMicrosMax: bigint;
+
+  /**
+   * How far the turn was cut back: "full", "no_rerank", "no_judgement", "templates_only".
+   *
+   * @generated from field: string rung = 5;
+   */
+  rung: string;
+};
+
+/**
+ * Describes the message soldier.audit.v1.BudgetRecord.
+ * Use `create(BudgetRecordSchema)` to create a new message.
+ */
+export const BudgetRecordSchema: GenMessage<BudgetRecord> = /*@__PURE__*/
+  messageDesc(file_soldier_audit_v1_turn_record, 2);
 
 /**
  * StepRecord is one step of the pipeline.
@@ -273,7 +378,7 @@ export type StepRecord = Message<"soldier.audit.v1.StepRecord"> & {
  * Use `create(StepRecordSchema)` to create a new message.
  */
 export const StepRecordSchema: GenMessage<StepRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 1);
+  messageDesc(file_soldier_audit_v1_turn_record, 3);
 
 /**
  * ContextRecord is what was understood of a message.
@@ -329,7 +434,7 @@ export type ContextRecord = Message<"soldier.audit.v1.ContextRecord"> & {
  * Use `create(ContextRecordSchema)` to create a new message.
  */
 export const ContextRecordSchema: GenMessage<ContextRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 2);
+  messageDesc(file_soldier_audit_v1_turn_record, 4);
 
 /**
  * ExtractedEntity is a named thing in a message.
@@ -364,7 +469,7 @@ export type ExtractedEntity = Message<"soldier.audit.v1.ExtractedEntity"> & {
  * Use `create(ExtractedEntitySchema)` to create a new message.
  */
 export const ExtractedEntitySchema: GenMessage<ExtractedEntity> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 3);
+  messageDesc(file_soldier_audit_v1_turn_record, 5);
 
 /**
  * ExtractedField is a value for a customer's profile, found in a conversation.
@@ -406,7 +511,7 @@ export type ExtractedField = Message<"soldier.audit.v1.ExtractedField"> & {
  * Use `create(ExtractedFieldSchema)` to create a new message.
  */
 export const ExtractedFieldSchema: GenMessage<ExtractedField> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 4);
+  messageDesc(file_soldier_audit_v1_turn_record, 6);
 
 /**
  * RuleCandidate is a rule that was considered.
@@ -462,6 +567,13 @@ export type RuleCandidate = Message<"soldier.audit.v1.RuleCandidate"> & {
    * @generated from field: double distance = 7;
    */
   distance: number;
+
+  /**
+   * A tool brought it for this turn.
+   *
+   * @generated from field: bool transient = 8;
+   */
+  transient: boolean;
 };
 
 /**
@@ -469,7 +581,7 @@ export type RuleCandidate = Message<"soldier.audit.v1.RuleCandidate"> & {
  * Use `create(RuleCandidateSchema)` to create a new message.
  */
 export const RuleCandidateSchema: GenMessage<RuleCandidate> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 5);
+  messageDesc(file_soldier_audit_v1_turn_record, 7);
 
 /**
  * ScenarioCandidate is a scenario whose entry was considered.
@@ -511,7 +623,7 @@ export type ScenarioCandidate = Message<"soldier.audit.v1.ScenarioCandidate"> & 
  * Use `create(ScenarioCandidateSchema)` to create a new message.
  */
 export const ScenarioCandidateSchema: GenMessage<ScenarioCandidate> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 6);
+  messageDesc(file_soldier_audit_v1_turn_record, 8);
 
 /**
  * RelationRecord is one act of a relation.
@@ -560,7 +672,7 @@ export type RelationRecord = Message<"soldier.audit.v1.RelationRecord"> & {
  * Use `create(RelationRecordSchema)` to create a new message.
  */
 export const RelationRecordSchema: GenMessage<RelationRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 7);
+  messageDesc(file_soldier_audit_v1_turn_record, 9);
 
 /**
  * NavigationRecord is what became of the scenario.
@@ -602,7 +714,7 @@ export type NavigationRecord = Message<"soldier.audit.v1.NavigationRecord"> & {
  * Use `create(NavigationRecordSchema)` to create a new message.
  */
 export const NavigationRecordSchema: GenMessage<NavigationRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 8);
+  messageDesc(file_soldier_audit_v1_turn_record, 10);
 
 /**
  * MoveRecord is an edge, entry or exit that was considered.
@@ -658,7 +770,7 @@ export type MoveRecord = Message<"soldier.audit.v1.MoveRecord"> & {
  * Use `create(MoveRecordSchema)` to create a new message.
  */
 export const MoveRecordSchema: GenMessage<MoveRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 9);
+  messageDesc(file_soldier_audit_v1_turn_record, 11);
 
 /**
  * MemoryUse is a memory that was found for the turn.
@@ -700,7 +812,7 @@ export type MemoryUse = Message<"soldier.audit.v1.MemoryUse"> & {
  * Use `create(MemoryUseSchema)` to create a new message.
  */
 export const MemoryUseSchema: GenMessage<MemoryUse> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 10);
+  messageDesc(file_soldier_audit_v1_turn_record, 12);
 
 /**
  * VariableRecord is a variable that was resolved.
@@ -728,7 +840,7 @@ export type VariableRecord = Message<"soldier.audit.v1.VariableRecord"> & {
  * Use `create(VariableRecordSchema)` to create a new message.
  */
 export const VariableRecordSchema: GenMessage<VariableRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 11);
+  messageDesc(file_soldier_audit_v1_turn_record, 13);
 
 /**
  * ToolCallRecord is a run of a tool, or why it did not run.
@@ -812,6 +924,13 @@ export type ToolCallRecord = Message<"soldier.audit.v1.ToolCallRecord"> & {
    * @generated from field: google.protobuf.Value result = 11;
    */
   result?: Value | undefined;
+
+  /**
+   * Later turns of the session can use its result.
+   *
+   * @generated from field: bool kept = 12;
+   */
+  kept: boolean;
 };
 
 /**
@@ -819,7 +938,7 @@ export type ToolCallRecord = Message<"soldier.audit.v1.ToolCallRecord"> & {
  * Use `create(ToolCallRecordSchema)` to create a new message.
  */
 export const ToolCallRecordSchema: GenMessage<ToolCallRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 12);
+  messageDesc(file_soldier_audit_v1_turn_record, 14);
 
 /**
  * TemplateCandidate is a template that was considered.
@@ -868,7 +987,7 @@ export type TemplateCandidate = Message<"soldier.audit.v1.TemplateCandidate"> & 
  * Use `create(TemplateCandidateSchema)` to create a new message.
  */
 export const TemplateCandidateSchema: GenMessage<TemplateCandidate> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 13);
+  messageDesc(file_soldier_audit_v1_turn_record, 15);
 
 /**
  * ModelCallRecord is one call of a language model.
@@ -952,7 +1071,7 @@ export type ModelCallRecord = Message<"soldier.audit.v1.ModelCallRecord"> & {
  * Use `create(ModelCallRecordSchema)` to create a new message.
  */
 export const ModelCallRecordSchema: GenMessage<ModelCallRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 14);
+  messageDesc(file_soldier_audit_v1_turn_record, 16);
 
 /**
  * ReplyRecord says how a reply was made and checked.
@@ -1001,7 +1120,7 @@ export type ReplyRecord = Message<"soldier.audit.v1.ReplyRecord"> & {
  * Use `create(ReplyRecordSchema)` to create a new message.
  */
 export const ReplyRecordSchema: GenMessage<ReplyRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 15);
+  messageDesc(file_soldier_audit_v1_turn_record, 17);
 
 /**
  * CheckRecord is one check of a reply.
@@ -1050,7 +1169,7 @@ export type CheckRecord = Message<"soldier.audit.v1.CheckRecord"> & {
  * Use `create(CheckRecordSchema)` to create a new message.
  */
 export const CheckRecordSchema: GenMessage<CheckRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 16);
+  messageDesc(file_soldier_audit_v1_turn_record, 18);
 
 /**
  * ScenarioSignal is what a message means for the scenario.
@@ -1149,7 +1268,7 @@ export const ToolCallOutcome = {
   INVALID_RESULT: 5,
 
   /**
-   * Not called: circuit open, egress refused, budget spent.
+   * Not called: circuit open, egress refused, too many runs, or how an earlier call ended is unknown.
    *
    * @generated from enum value: TOOL_CALL_OUTCOME_REFUSED = 6;
    */

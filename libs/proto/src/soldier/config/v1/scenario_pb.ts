@@ -7,13 +7,15 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { ResourceMeta } from "../../common/v1/resource_pb.ts";
 import { file_soldier_common_v1_resource } from "../../common/v1/resource_pb.ts";
+import type { TemplateMode } from "./template_pb.ts";
+import { file_soldier_config_v1_template } from "./template_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file soldier/config/v1/scenario.proto.
  */
 export const file_soldier_config_v1_scenario: GenFile = /*@__PURE__*/
-  fileDesc("CiBzb2xkaWVyL2NvbmZpZy92MS9zY2VuYXJpby5wcm90bxIRc29sZGllci5jb25maWcudjEi0gMKCFNjZW5hcmlvEgoKAmlkGAEgASgJEi0KBG1ldGEYAiABKAsyHy5zb2xkaWVyLmNvbW1vbi52MS5SZXNvdXJjZU1ldGESLwoEbmFtZRgDIAEoCUIhukgechwyGl5bYS16MC05XVthLXowLTlfLV17MCw2Mn0kEh0KC2Rlc2NyaXB0aW9uGAQgASgJQgi6SAVyAxjQDxIjCg9lbnRyeV9jb25kaXRpb24YBSABKAlCCrpIB3IFEAEY0A8SKQoOZW50cnlfZXhhbXBsZXMYBiADKAlCEbpIDpIBCxBkIgdyBRABGPQDEh0KC2VudHJ5X2d1YXJkGAcgASgJQgi6SAVyAxjQDxIhCg9yZXF1aXJlZF9maWVsZHMYCCADKAlCCLpIBZIBAhAyEhUKDWVudHJ5X3N0ZXBfaWQYCSABKAkSMwoFc3RlcHMYCiADKAsyFy5zb2xkaWVyLmNvbmZpZy52MS5TdGVwQgu6SAiSAQUIARD0AxIkCghwcmlvcml0eRgLIAEoBUISukgPGg0YZCic//////////8BEhAKCGRpc2FibGVkGAwgASgIEg8KB3ZlcnNpb24YDSABKAMSFAoMY29udGVudF9oYXNoGA4gASgJIrsDCgRTdGVwEi0KAmlkGAEgASgJQiG6SB5yHDIaXlthLXowLTldW2EtejAtOV8tXXswLDYyfSQSFgoEbmFtZRgCIAEoCUIIukgFcgMYyAESHgoMaW5zdHJ1Y3Rpb25zGAMgASgJQgi6SAVyAxigHxIeCgx0ZW1wbGF0ZV9pZHMYBCADKAlCCLpIBZIBAhAUEhoKCHRvb2xfaWRzGAUgAygJQgi6SAWSAQIQFBIaCghjb2xsZWN0cxgGIAMoCUIIukgFkgECEDISRgoPcmVxdWlyZWRfZmllbGRzGAcgAygLMiMuc29sZGllci5jb25maWcudjEuRmllbGRSZXF1aXJlbWVudEIIukgFkgECEDISEAoIdGVybWluYWwYCCABKAgSEgoKY2hlY2twb2ludBgJIAEoCBIfChdyZWFjaGFibGVfZnJvbV9hbnl3aGVyZRgKIAEoCBIRCglza2lwcGFibGUYCyABKAgSPAoLdHJhbnNpdGlvbnMYDCADKAsyHS5zb2xkaWVyLmNvbmZpZy52MS5UcmFuc2l0aW9uQgi6SAWSAQIQMhIUCgxjb250ZW50X2hhc2gYDSABKAkiPAoQRmllbGRSZXF1aXJlbWVudBIWCgVmaWVsZBgBIAEoCUIHukgEcgIQARIQCgh2ZXJpZmllZBgCIAEoCCK2AQoKVHJhbnNpdGlvbhIKCgJpZBgBIAEoCRIbCgp0b19zdGVwX2lkGAIgASgJQge6SARyAhABEhsKCWNvbmRpdGlvbhgDIAEoCUIIukgFcgMY0A8SIwoIZXhhbXBsZXMYBCADKAlCEbpIDpIBCxBkIgdyBRABGPQDEhcKBWd1YXJkGAUgASgJQgi6SAVyAxjQDxIkCghwcmlvcml0eRgGIAEoBUISukgPGg0YZCic//////////8BYgZwcm90bzM", [file_buf_validate_validate, file_soldier_common_v1_resource]);
+  fileDesc("CiBzb2xkaWVyL2NvbmZpZy92MS9zY2VuYXJpby5wcm90bxIRc29sZGllci5jb25maWcudjEihwQKCFNjZW5hcmlvEgoKAmlkGAEgASgJEi0KBG1ldGEYAiABKAsyHy5zb2xkaWVyLmNvbW1vbi52MS5SZXNvdXJjZU1ldGESLwoEbmFtZRgDIAEoCUIhukgechwyGl5bYS16MC05XVthLXowLTlfLV17MCw2Mn0kEh0KC2Rlc2NyaXB0aW9uGAQgASgJQgi6SAVyAxjQDxIjCg9lbnRyeV9jb25kaXRpb24YBSABKAlCCrpIB3IFEAEY0A8SKQoOZW50cnlfZXhhbXBsZXMYBiADKAlCEbpIDpIBCxBkIgdyBRABGPQDEh0KC2VudHJ5X2d1YXJkGAcgASgJQgi6SAVyAxjQDxIhCg9yZXF1aXJlZF9maWVsZHMYCCADKAlCCLpIBZIBAhAyEhUKDWVudHJ5X3N0ZXBfaWQYCSABKAkSMwoFc3RlcHMYCiADKAsyFy5zb2xkaWVyLmNvbmZpZy52MS5TdGVwQgu6SAiSAQUIARD0AxIkCghwcmlvcml0eRgLIAEoBUISukgPGg0YZCic//////////8BEhAKCGRpc2FibGVkGAwgASgIEg8KB3ZlcnNpb24YDSABKAMSFAoMY29udGVudF9oYXNoGA4gASgJEjMKCnJlcGx5X21vZGUYDyABKA4yHy5zb2xkaWVyLmNvbmZpZy52MS5UZW1wbGF0ZU1vZGUi8AMKBFN0ZXASLQoCaWQYASABKAlCIbpIHnIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjJ9JBIWCgRuYW1lGAIgASgJQgi6SAVyAxjIARIeCgxpbnN0cnVjdGlvbnMYAyABKAlCCLpIBXIDGKAfEh4KDHRlbXBsYXRlX2lkcxgEIAMoCUIIukgFkgECEBQSGgoIdG9vbF9pZHMYBSADKAlCCLpIBZIBAhAUEhoKCGNvbGxlY3RzGAYgAygJQgi6SAWSAQIQMhJGCg9yZXF1aXJlZF9maWVsZHMYByADKAsyIy5zb2xkaWVyLmNvbmZpZy52MS5GaWVsZFJlcXVpcmVtZW50Qgi6SAWSAQIQMhIQCgh0ZXJtaW5hbBgIIAEoCBISCgpjaGVja3BvaW50GAkgASgIEh8KF3JlYWNoYWJsZV9mcm9tX2FueXdoZXJlGAogASgIEhEKCXNraXBwYWJsZRgLIAEoCBI8Cgt0cmFuc2l0aW9ucxgMIAMoCzIdLnNvbGRpZXIuY29uZmlnLnYxLlRyYW5zaXRpb25CCLpIBZIBAhAyEhQKDGNvbnRlbnRfaGFzaBgNIAEoCRIzCgpyZXBseV9tb2RlGA4gASgOMh8uc29sZGllci5jb25maWcudjEuVGVtcGxhdGVNb2RlIjwKEEZpZWxkUmVxdWlyZW1lbnQSFgoFZmllbGQYASABKAlCB7pIBHICEAESEAoIdmVyaWZpZWQYAiABKAgitgEKClRyYW5zaXRpb24SCgoCaWQYASABKAkSGwoKdG9fc3RlcF9pZBgCIAEoCUIHukgEcgIQARIbCgljb25kaXRpb24YAyABKAlCCLpIBXIDGNAPEiMKCGV4YW1wbGVzGAQgAygJQhG6SA6SAQsQZCIHcgUQARj0AxIXCgVndWFyZBgFIAEoCUIIukgFcgMY0A8SJAoIcHJpb3JpdHkYBiABKAVCErpIDxoNGGQonP//////////AWIGcHJvdG8z", [file_buf_validate_validate, file_soldier_common_v1_resource, file_soldier_config_v1_template]);
 
 /**
  * Scenario is a directed graph of steps: a conversation of several turns.
@@ -118,6 +120,13 @@ export type Scenario = Message<"soldier.config.v1.Scenario"> & {
    * @generated from field: string content_hash = 14;
    */
   contentHash: string;
+
+  /**
+   * How strictly templates are used in it; unspecified takes the agent's.
+   *
+   * @generated from field: soldier.config.v1.TemplateMode reply_mode = 15;
+   */
+  replyMode: TemplateMode;
 };
 
 /**
@@ -223,6 +232,13 @@ export type Step = Message<"soldier.config.v1.Step"> & {
    * @generated from field: string content_hash = 13;
    */
   contentHash: string;
+
+  /**
+   * How strictly templates are used at it; unspecified takes the scenario's.
+   *
+   * @generated from field: soldier.config.v1.TemplateMode reply_mode = 14;
+   */
+  replyMode: TemplateMode;
 };
 
 /**

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file soldier/config/v1/template.proto.
  */
 export const file_soldier_config_v1_template: GenFile = /*@__PURE__*/
-  fileDesc("CiBzb2xkaWVyL2NvbmZpZy92MS90ZW1wbGF0ZS5wcm90bxIRc29sZGllci5jb25maWcudjEi0gIKCFRlbXBsYXRlEgoKAmlkGAEgASgJEi0KBG1ldGEYAiABKAsyHy5zb2xkaWVyLmNvbW1vbi52MS5SZXNvdXJjZU1ldGESLwoEbmFtZRgDIAEoCUIhukgechwyGl5bYS16MC05XVthLXowLTlfLV17MCw2Mn0kEhgKBHRleHQYBCABKAlCCrpIB3IFEAEYwD4SLQoEbW9kZRgFIAEoDjIfLnNvbGRpZXIuY29uZmlnLnYxLlRlbXBsYXRlTW9kZRInCgVzY29wZRgGIAEoDjIYLnNvbGRpZXIuY29uZmlnLnYxLlNjb3BlEhMKC3NjZW5hcmlvX2lkGAcgASgJEg8KB3N0ZXBfaWQYCCABKAkSHAoKY29uZGl0aW9ucxgJIAEoCUIIukgFcgMY0A8SJAoIcHJpb3JpdHkYCiABKAVCErpIDxoNGGQonP//////////ASLHAgoIVmFyaWFibGUSCgoCaWQYASABKAkSLQoEbWV0YRgCIAEoCzIfLnNvbGRpZXIuY29tbW9uLnYxLlJlc291cmNlTWV0YRIrCgRuYW1lGAMgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOV9dezAsNjJ9JBIdCgtkZXNjcmlwdGlvbhgEIAEoCUIIukgFcgMY0A8SDwoHdG9vbF9pZBgFIAEoCRITCgtyZXN1bHRfcGF0aBgGIAEoCRIxCgZwb2xpY3kYByABKA4yIS5zb2xkaWVyLmNvbmZpZy52MS5WYXJpYWJsZVBvbGljeRIsCgljYWNoZV90dGwYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoNZGVmYXVsdF92YWx1ZRgJIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSLvAQoNVmFyaWFibGVWYWx1ZRIZCgh2YXJpYWJsZRgBIAEoCUIHukgEcgIQARIvCgVsZXZlbBgCIAEoDjIgLnNvbGRpZXIuY29uZmlnLnYxLlZhcmlhYmxlTGV2ZWwSCwoDa2V5GAMgASgJEiUKBXZhbHVlGAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEi4KCnVwZGF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKoEBCgxUZW1wbGF0ZU1vZGUSHQoZVEVNUExBVEVfTU9ERV9VTlNQRUNJRklFRBAAEhkKFVRFTVBMQVRFX01PREVfU1VHR0VTVBABEhsKF1RFTVBMQVRFX01PREVfRVhDTFVTSVZFEAISGgoWVEVNUExBVEVfTU9ERV9GQUxMQkFDSxADKr8BCg5WYXJpYWJsZVBvbGljeRIfChtWQVJJQUJMRV9QT0xJQ1lfVU5TUEVDSUZJRUQQABIgChxWQVJJQUJMRV9QT0xJQ1lfT05fRUFDSF9UVVJOEAESHQoZVkFSSUFCTEVfUE9MSUNZX09OX0RFTUFORBACEiUKIVZBUklBQkxFX1BPTElDWV9PTl9TQ0VOQVJJT19FTlRSWRADEiQKIFZBUklBQkxFX1BPTElDWV9PTl9TRVNTSU9OX1NUQVJUEAQqmwEKDVZhcmlhYmxlTGV2ZWwSHgoaVkFSSUFCTEVfTEVWRUxfVU5TUEVDSUZJRUQQABIZChVWQVJJQUJMRV9MRVZFTF9HTE9CQUwQARIYChRWQVJJQUJMRV9MRVZFTF9BR0VOVBACEhgKFFZBUklBQkxFX0xFVkVMX0dST1VQEAMSGwoXVkFSSUFCTEVfTEVWRUxfQ1VTVE9NRVIQBGIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_common_v1_resource, file_soldier_config_v1_rule]);
+  fileDesc("CiBzb2xkaWVyL2NvbmZpZy92MS90ZW1wbGF0ZS5wcm90bxIRc29sZGllci5jb25maWcudjEirAMKCFRlbXBsYXRlEgoKAmlkGAEgASgJEi0KBG1ldGEYAiABKAsyHy5zb2xkaWVyLmNvbW1vbi52MS5SZXNvdXJjZU1ldGESLwoEbmFtZRgDIAEoCUIhukgechwyGl5bYS16MC05XVthLXowLTlfLV17MCw2Mn0kEhgKBHRleHQYBCABKAlCCrpIB3IFEAEYwD4SLQoEbW9kZRgFIAEoDjIfLnNvbGRpZXIuY29uZmlnLnYxLlRlbXBsYXRlTW9kZRInCgVzY29wZRgGIAEoDjIYLnNvbGRpZXIuY29uZmlnLnYxLlNjb3BlEhMKC3NjZW5hcmlvX2lkGAcgASgJEg8KB3N0ZXBfaWQYCCABKAkSHAoKY29uZGl0aW9ucxgJIAEoCUIIukgFcgMY0A8SJAoIcHJpb3JpdHkYCiABKAVCErpIDxoNGGQonP//////////ARIpCg5yZXF1aXJlZF9uYW1lcxgLIAMoCUIRukgOkgELEDIiB3IFEAEYyAESLQoEa2luZBgMIAEoDjIfLnNvbGRpZXIuY29uZmlnLnYxLlRlbXBsYXRlS2luZCLnAgoIVmFyaWFibGUSCgoCaWQYASABKAkSLQoEbWV0YRgCIAEoCzIfLnNvbGRpZXIuY29tbW9uLnYxLlJlc291cmNlTWV0YRIrCgRuYW1lGAMgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOV9dezAsNjJ9JBIdCgtkZXNjcmlwdGlvbhgEIAEoCUIIukgFcgMY0A8SDwoHdG9vbF9pZBgFIAEoCRITCgtyZXN1bHRfcGF0aBgGIAEoCRIxCgZwb2xpY3kYByABKA4yIS5zb2xkaWVyLmNvbmZpZy52MS5WYXJpYWJsZVBvbGljeRIsCgljYWNoZV90dGwYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoNZGVmYXVsdF92YWx1ZRgJIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIeCgxyZWZyZXNoX2Nyb24YCiABKAlCCLpIBXIDGMgBIu8BCg1WYXJpYWJsZVZhbHVlEhkKCHZhcmlhYmxlGAEgASgJQge6SARyAhABEi8KBWxldmVsGAIgASgOMiAuc29sZGllci5jb25maWcudjEuVmFyaWFibGVMZXZlbBILCgNrZXkYAyABKAkSJQoFdmFsdWUYBCABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSLgoKdXBkYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqYwoMVGVtcGxhdGVLaW5kEh0KGVRFTVBMQVRFX0tJTkRfVU5TUEVDSUZJRUQQABIYChRURU1QTEFURV9LSU5EX0FOU1dFUhABEhoKFlRFTVBMQVRFX0tJTkRfUFJFQU1CTEUQAiqBAQoMVGVtcGxhdGVNb2RlEh0KGVRFTVBMQVRFX01PREVfVU5TUEVDSUZJRUQQABIZChVURU1QTEFURV9NT0RFX1NVR0dFU1QQARIbChdURU1QTEFURV9NT0RFX0VYQ0xVU0lWRRACEhoKFlRFTVBMQVRFX01PREVfRkFMTEJBQ0sQAyq/AQoOVmFyaWFibGVQb2xpY3kSHwobVkFSSUFCTEVfUE9MSUNZX1VOU1BFQ0lGSUVEEAASIAocVkFSSUFCTEVfUE9MSUNZX09OX0VBQ0hfVFVSThABEh0KGVZBUklBQkxFX1BPTElDWV9PTl9ERU1BTkQQAhIlCiFWQVJJQUJMRV9QT0xJQ1lfT05fU0NFTkFSSU9fRU5UUlkQAxIkCiBWQVJJQUJMRV9QT0xJQ1lfT05fU0VTU0lPTl9TVEFSVBAEKpsBCg1WYXJpYWJsZUxldmVsEh4KGlZBUklBQkxFX0xFVkVMX1VOU1BFQ0lGSUVEEAASGQoVVkFSSUFCTEVfTEVWRUxfR0xPQkFMEAESGAoUVkFSSUFCTEVfTEVWRUxfQUdFTlQQAhIYChRWQVJJQUJMRV9MRVZFTF9HUk9VUBADEhsKF1ZBUklBQkxFX0xFVkVMX0NVU1RPTUVSEARiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_common_v1_resource, file_soldier_config_v1_rule]);
 
 /**
  * Template is prewritten text with {variables}; {{ and }} are literal braces.
@@ -47,7 +47,7 @@ export type Template = Message<"soldier.config.v1.Template"> & {
   name: string;
 
   /**
-   * What is said.
+   * What is said. A name {generative.x} is filled in by the model, which needs one.
    *
    * @generated from field: string text = 4;
    */
@@ -94,6 +94,20 @@ export type Template = Message<"soldier.config.v1.Template"> & {
    * @generated from field: int32 priority = 10;
    */
   priority: number;
+
+  /**
+   * Names that must have a value, though the text does not say them.
+   *
+   * @generated from field: repeated string required_names = 11;
+   */
+  requiredNames: string[];
+
+  /**
+   * What it is for.
+   *
+   * @generated from field: soldier.config.v1.TemplateKind kind = 12;
+   */
+  kind: TemplateKind;
 };
 
 /**
@@ -171,6 +185,14 @@ export type Variable = Message<"soldier.config.v1.Variable"> & {
    * @generated from field: google.protobuf.Value default_value = 9;
    */
   defaultValue?: Value | undefined;
+
+  /**
+   * Five cron fields, UTC: a resolved value is used until the next of these moments; with cache_ttl,
+   * the sooner ends it.
+   *
+   * @generated from field: string refresh_cron = 10;
+   */
+  refreshCron: string;
 };
 
 /**
@@ -237,6 +259,47 @@ export const VariableValueSchema: GenMessage<VariableValue> = /*@__PURE__*/
   messageDesc(file_soldier_config_v1_template, 2);
 
 /**
+ * TemplateKind says what a template is for.
+ *
+ * @generated from enum soldier.config.v1.TemplateKind
+ */
+export const TemplateKind = {
+  /**
+   * Taken as ANSWER.
+   *
+   * @generated from enum value: TEMPLATE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It answers.
+   *
+   * @generated from enum value: TEMPLATE_KIND_ANSWER = 1;
+   */
+  ANSWER: 1,
+
+  /**
+   * It only acknowledges ("Let me look."): a model may open with it, and it never answers.
+   *
+   * @generated from enum value: TEMPLATE_KIND_PREAMBLE = 2;
+   */
+  PREAMBLE: 2,
+} as const;
+
+/**
+ * TemplateKind says what a template is for.
+ *
+ * @generated from enum soldier.config.v1.TemplateKind
+ */
+export type TemplateKind = (typeof TemplateKind)[keyof typeof TemplateKind] | UnknownEnum;
+
+/**
+ * Describes the enum soldier.config.v1.TemplateKind.
+ */
+export const TemplateKindSchema: GenEnum<TemplateKind> = /*@__PURE__*/
+  enumDesc(file_soldier_config_v1_template, 0);
+
+/**
  * TemplateMode says how a template's text is used; the most restrictive matched mode wins.
  *
  * @generated from enum soldier.config.v1.TemplateMode
@@ -282,7 +345,7 @@ export type TemplateMode = (typeof TemplateMode)[keyof typeof TemplateMode] | Un
  * Describes the enum soldier.config.v1.TemplateMode.
  */
 export const TemplateModeSchema: GenEnum<TemplateMode> = /*@__PURE__*/
-  enumDesc(file_soldier_config_v1_template, 0);
+  enumDesc(file_soldier_config_v1_template, 1);
 
 /**
  * VariablePolicy says when a variable is resolved.
@@ -337,7 +400,7 @@ export type VariablePolicy = (typeof VariablePolicy)[keyof typeof VariablePolicy
  * Describes the enum soldier.config.v1.VariablePolicy.
  */
 export const VariablePolicySchema: GenEnum<VariablePolicy> = /*@__PURE__*/
-  enumDesc(file_soldier_config_v1_template, 1);
+  enumDesc(file_soldier_config_v1_template, 2);
 
 /**
  * VariableLevel says for whom a value holds.
@@ -392,5 +455,5 @@ export type VariableLevel = (typeof VariableLevel)[keyof typeof VariableLevel] |
  * Describes the enum soldier.config.v1.VariableLevel.
  */
 export const VariableLevelSchema: GenEnum<VariableLevel> = /*@__PURE__*/
-  enumDesc(file_soldier_config_v1_template, 2);
+  enumDesc(file_soldier_config_v1_template, 3);
 

@@ -15,7 +15,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file soldier/config/v1/tool.proto.
  */
 export const file_soldier_config_v1_tool: GenFile = /*@__PURE__*/
-  fileDesc("Chxzb2xkaWVyL2NvbmZpZy92MS90b29sLnByb3RvEhFzb2xkaWVyLmNvbmZpZy52MSKlBQoEVG9vbBIKCgJpZBgBIAEoCRItCgRtZXRhGAIgASgLMh8uc29sZGllci5jb21tb24udjEuUmVzb3VyY2VNZXRhEi8KBG5hbWUYAyABKAlCIbpIHnIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjJ9JBIdCgtkZXNjcmlwdGlvbhgEIAEoCUIIukgFcgMY0A8SLQoMaW5wdXRfc2NoZW1hGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIuCg1vdXRwdXRfc2NoZW1hGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI5Cglhcmd1bWVudHMYByADKAsyJi5zb2xkaWVyLmNvbmZpZy52MS5Ub29sLkFyZ3VtZW50c0VudHJ5EioKB3RpbWVvdXQYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHgoLcmV0cmllc19tYXgYCSABKAVCCbpIBhoEGAUoABISCgppZGVtcG90ZW50GAogASgIEisKBGh0dHAYCyABKAsyGy5zb2xkaWVyLmNvbmZpZy52MS5IdHRwVG9vbEgAEikKA3JwYxgMIAEoCzIaLnNvbGRpZXIuY29uZmlnLnYxLlJwY1Rvb2xIABIpCgNtY3AYDSABKAsyGi5zb2xkaWVyLmNvbmZpZy52MS5NY3BUb29sSAASMQoHYnVpbHRpbhgOIAEoCzIeLnNvbGRpZXIuY29uZmlnLnYxLkJ1aWx0aW5Ub29sSAAaUwoOQXJndW1lbnRzRW50cnkSCwoDa2V5GAEgASgJEjAKBXZhbHVlGAIgASgLMiEuc29sZGllci5jb25maWcudjEuQXJndW1lbnRTb3VyY2U6AjgBQg0KBGtpbmQSBbpIAggBImYKDkFyZ3VtZW50U291cmNlEigKCGNvbnN0YW50GAEgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgwKBGZyb20YAiABKAkSDwoHcGF0dGVybhgDIAEoCRILCgNhc2sYBCABKAkixAEKCEh0dHBUb29sEjQKBm1ldGhvZBgBIAEoCUIkukghch9SA0dFVFIEUE9TVFIDUFVUUgVQQVRDSFIGREVMRVRFEhcKA3VybBgCIAEoCUIKukgHcgUQARjQDxI5CgdoZWFkZXJzGAMgAygLMiguc29sZGllci5jb25maWcudjEuSHR0cFRvb2wuSGVhZGVyc0VudHJ5Gi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImUKB1JwY1Rvb2wSGAoHYWRkcmVzcxgBIAEoCUIHukgEcgIQARIXCgZtZXRob2QYAiABKAlCB7pIBHICEAESFgoOZGVzY3JpcHRvcl9zZXQYAyABKAwSDwoHY29ubmVjdBgEIAEoCCI2CgdNY3BUb29sEhQKA3VybBgBIAEoCUIHukgEcgIQARIVCgR0b29sGAIgASgJQge6SARyAhABIiQKC0J1aWx0aW5Ub29sEhUKBG5hbWUYASABKAlCB7pIBHICEAEiwAMKD0ZpZWxkRGVmaW5pdGlvbhIKCgJpZBgBIAEoCRItCgRtZXRhGAIgASgLMh8uc29sZGllci5jb21tb24udjEuUmVzb3VyY2VNZXRhEisKBG5hbWUYAyABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05X117MCw2Mn0kEhcKBWxhYmVsGAQgASgJQgi6SAVyAxjIARIqCgR0eXBlGAUgASgOMhwuc29sZGllci5jb25maWcudjEuRmllbGRUeXBlEisKCnZhbGlkYXRpb24YBiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EgsKA3BpaRgHIAEoCBIRCgllbmNyeXB0ZWQYCCABKAgSLAoJcmV0ZW50aW9uGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiMKEWNvbGxlY3Rpb25fcHJvbXB0GAogASgJQgi6SAVyAxjQDxIhCg9leHRyYWN0aW9uX2hpbnQYCyABKAlCCLpIBXIDGNAPEiQKEmV4dHJhY3Rpb25fcGF0dGVybhgMIAEoCUIIukgFcgMY6AcSFwoPY29uc2VudF9wdXJwb3NlGA0gASgJKsMBCglGaWVsZFR5cGUSGgoWRklFTERfVFlQRV9VTlNQRUNJRklFRBAAEhUKEUZJRUxEX1RZUEVfU1RSSU5HEAESFQoRRklFTERfVFlQRV9OVU1CRVIQAhIWChJGSUVMRF9UWVBFX0JPT0xFQU4QAxITCg9GSUVMRF9UWVBFX0RBVEUQBBIUChBGSUVMRF9UWVBFX0VNQUlMEAUSFAoQRklFTERfVFlQRV9QSE9ORRAGEhMKD0ZJRUxEX1RZUEVfSlNPThAHYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_soldier_common_v1_resource]);
+  fileDesc("Chxzb2xkaWVyL2NvbmZpZy92MS90b29sLnByb3RvEhFzb2xkaWVyLmNvbmZpZy52MSK0BgoEVG9vbBIKCgJpZBgBIAEoCRItCgRtZXRhGAIgASgLMh8uc29sZGllci5jb21tb24udjEuUmVzb3VyY2VNZXRhEi8KBG5hbWUYAyABKAlCIbpIHnIcMhpeW2EtejAtOV1bYS16MC05Xy1dezAsNjJ9JBIdCgtkZXNjcmlwdGlvbhgEIAEoCUIIukgFcgMY0A8SLQoMaW5wdXRfc2NoZW1hGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIuCg1vdXRwdXRfc2NoZW1hGAYgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBI5Cglhcmd1bWVudHMYByADKAsyJi5zb2xkaWVyLmNvbmZpZy52MS5Ub29sLkFyZ3VtZW50c0VudHJ5EioKB3RpbWVvdXQYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHgoLcmV0cmllc19tYXgYCSABKAVCCbpIBhoEGAUoABISCgppZGVtcG90ZW50GAogASgIEisKBGh0dHAYCyABKAsyGy5zb2xkaWVyLmNvbmZpZy52MS5IdHRwVG9vbEgAEikKA3JwYxgMIAEoCzIaLnNvbGRpZXIuY29uZmlnLnYxLlJwY1Rvb2xIABIpCgNtY3AYDSABKAsyGi5zb2xkaWVyLmNvbmZpZy52MS5NY3BUb29sSAASMQoHYnVpbHRpbhgOIAEoCzIeLnNvbGRpZXIuY29uZmlnLnYxLkJ1aWx0aW5Ub29sSAASFQoNY29uc2VxdWVudGlhbBgPIAEoCBI6Cg9yZXN1bHRfbGlmZXNwYW4YECABKA4yIS5zb2xkaWVyLmNvbmZpZy52MS5SZXN1bHRMaWZlc3BhbhIPCgdkaXJlY3RzGBEgASgIEikKF3ByZWZlcnJlZF9vdmVyX3Rvb2xfaWRzGBIgAygJQgi6SAWSAQIQFBpTCg5Bcmd1bWVudHNFbnRyeRILCgNrZXkYASABKAkSMAoFdmFsdWUYAiABKAsyIS5zb2xkaWVyLmNvbmZpZy52MS5Bcmd1bWVudFNvdXJjZToCOAFCDQoEa2luZBIFukgCCAEiZgoOQXJndW1lbnRTb3VyY2USKAoIY29uc3RhbnQYASABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDAoEZnJvbRgCIAEoCRIPCgdwYXR0ZXJuGAMgASgJEgsKA2FzaxgEIAEoCSLEAQoISHR0cFRvb2wSNAoGbWV0aG9kGAEgASgJQiS6SCFyH1IDR0VUUgRQT1NUUgNQVVRSBVBBVENIUgZERUxFVEUSFwoDdXJsGAIgASgJQgq6SAdyBRABGNAPEjkKB2hlYWRlcnMYAyADKAsyKC5zb2xkaWVyLmNvbmZpZy52MS5IdHRwVG9vbC5IZWFkZXJzRW50cnkaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiZQoHUnBjVG9vbBIYCgdhZGRyZXNzGAEgASgJQge6SARyAhABEhcKBm1ldGhvZBgCIAEoCUIHukgEcgIQARIWCg5kZXNjcmlwdG9yX3NldBgDIAEoDBIPCgdjb25uZWN0GAQgASgIIjYKB01jcFRvb2wSFAoDdXJsGAEgASgJQge6SARyAhABEhUKBHRvb2wYAiABKAlCB7pIBHICEAEiJAoLQnVpbHRpblRvb2wSFQoEbmFtZRgBIAEoCUIHukgEcgIQASLAAwoPRmllbGREZWZpbml0aW9uEgoKAmlkGAEgASgJEi0KBG1ldGEYAiABKAsyHy5zb2xkaWVyLmNvbW1vbi52MS5SZXNvdXJjZU1ldGESKwoEbmFtZRgDIAEoCUIdukgachgyFl5bYS16XVthLXowLTlfXXswLDYyfSQSFwoFbGFiZWwYBCABKAlCCLpIBXIDGMgBEioKBHR5cGUYBSABKA4yHC5zb2xkaWVyLmNvbmZpZy52MS5GaWVsZFR5cGUSKwoKdmFsaWRhdGlvbhgGIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSCwoDcGlpGAcgASgIEhEKCWVuY3J5cHRlZBgIIAEoCBIsCglyZXRlbnRpb24YCSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIwoRY29sbGVjdGlvbl9wcm9tcHQYCiABKAlCCLpIBXIDGNAPEiEKD2V4dHJhY3Rpb25faGludBgLIAEoCUIIukgFcgMY0A8SJAoSZXh0cmFjdGlvbl9wYXR0ZXJuGAwgASgJQgi6SAVyAxjoBxIXCg9jb25zZW50X3B1cnBvc2UYDSABKAkqaAoOUmVzdWx0TGlmZXNwYW4SHwobUkVTVUxUX0xJRkVTUEFOX1VOU1BFQ0lGSUVEEAASGwoXUkVTVUxUX0xJRkVTUEFOX1NFU1NJT04QARIYChRSRVNVTFRfTElGRVNQQU5fVFVSThACKsMBCglGaWVsZFR5cGUSGgoWRklFTERfVFlQRV9VTlNQRUNJRklFRBAAEhUKEUZJRUxEX1RZUEVfU1RSSU5HEAESFQoRRklFTERfVFlQRV9OVU1CRVIQAhIWChJGSUVMRF9UWVBFX0JPT0xFQU4QAxITCg9GSUVMRF9UWVBFX0RBVEUQBBIUChBGSUVMRF9UWVBFX0VNQUlMEAUSFAoQRklFTERfVFlQRV9QSE9ORRAGEhMKD0ZJRUxEX1RZUEVfSlNPThAHYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_soldier_common_v1_resource]);
 
 /**
  * Tool is a side effect outside the engine. It runs only because a rule, a step or a variable names it.
@@ -131,6 +131,35 @@ export type Tool = Message<"soldier.config.v1.Tool"> & {
     value: BuiltinTool;
     case: "builtin";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * What it does can't be taken back: it runs only when the customer clearly asks for it now.
+   *
+   * @generated from field: bool consequential = 15;
+   */
+  consequential: boolean;
+
+  /**
+   * How long its result can be used.
+   *
+   * @generated from field: soldier.config.v1.ResultLifespan result_lifespan = 16;
+   */
+  resultLifespan: ResultLifespan;
+
+  /**
+   * Its result may hold an object `soldier` that steers the turn: rules (condition, action, priority),
+   * fields for templates, session variables, hand_off. Without this, all of it is data.
+   *
+   * @generated from field: bool directs = 17;
+   */
+  directs: boolean;
+
+  /**
+   * Tools (ids or names) that overlap with it: where both fit a request, this one runs.
+   *
+   * @generated from field: repeated string preferred_over_tool_ids = 18;
+   */
+  preferredOverToolIds: string[];
 };
 
 /**
@@ -414,6 +443,47 @@ export const FieldDefinitionSchema: GenMessage<FieldDefinition> = /*@__PURE__*/
   messageDesc(file_soldier_config_v1_tool, 6);
 
 /**
+ * ResultLifespan says how long a tool's result can be used.
+ *
+ * @generated from enum soldier.config.v1.ResultLifespan
+ */
+export const ResultLifespan = {
+  /**
+   * Taken as SESSION.
+   *
+   * @generated from enum value: RESULT_LIFESPAN_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * By later turns of the session, too.
+   *
+   * @generated from enum value: RESULT_LIFESPAN_SESSION = 1;
+   */
+  SESSION: 1,
+
+  /**
+   * Only by the turn that it was called in.
+   *
+   * @generated from enum value: RESULT_LIFESPAN_TURN = 2;
+   */
+  TURN: 2,
+} as const;
+
+/**
+ * ResultLifespan says how long a tool's result can be used.
+ *
+ * @generated from enum soldier.config.v1.ResultLifespan
+ */
+export type ResultLifespan = (typeof ResultLifespan)[keyof typeof ResultLifespan] | UnknownEnum;
+
+/**
+ * Describes the enum soldier.config.v1.ResultLifespan.
+ */
+export const ResultLifespanSchema: GenEnum<ResultLifespan> = /*@__PURE__*/
+  enumDesc(file_soldier_config_v1_tool, 0);
+
+/**
  * FieldType is the type of a field's value.
  *
  * @generated from enum soldier.config.v1.FieldType
@@ -487,5 +557,5 @@ export type FieldType = (typeof FieldType)[keyof typeof FieldType] | UnknownEnum
  * Describes the enum soldier.config.v1.FieldType.
  */
 export const FieldTypeSchema: GenEnum<FieldType> = /*@__PURE__*/
-  enumDesc(file_soldier_config_v1_tool, 0);
+  enumDesc(file_soldier_config_v1_tool, 1);
 

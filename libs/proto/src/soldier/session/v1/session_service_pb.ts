@@ -8,7 +8,9 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
-import type { ExtractedField, TurnRecord } from "../../audit/v1/turn_record_pb.ts";
+import type { Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { ExtractedField, ToolCallOutcome, TurnRecord } from "../../audit/v1/turn_record_pb.ts";
 import { file_soldier_audit_v1_turn_record } from "../../audit/v1/turn_record_pb.ts";
 import { file_soldier_common_v1_access } from "../../common/v1/access_pb.ts";
 import type { Lease, NewSession, ScenarioPosition, Session, SessionState, SessionStatus, Turn } from "./session_pb.ts";
@@ -19,7 +21,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file soldier/session/v1/session_service.proto.
  */
 export const file_soldier_session_v1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("Cihzb2xkaWVyL3Nlc3Npb24vdjEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEhJzb2xkaWVyLnNlc3Npb24udjEisAIKEEJlZ2luVHVyblJlcXVlc3QSHgoKc2Vzc2lvbl9pZBgBIAEoCUIIukgFcgOwAQFIABI1CgtuZXdfc2Vzc2lvbhgCIAEoCzIeLnNvbGRpZXIuc2Vzc2lvbi52MS5OZXdTZXNzaW9uSAASGQoHdHVybl9pZBgDIAEoCUIIukgFcgOwAQESIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxjIARIdCgxyZXF1ZXN0X2hhc2gYBSABKAxCB7pIBHoCGCASHQoIbGVhc2VfbXMYBiABKANCC7pICCIGGMDPJCgAEhEKCXN1cGVyc2VkZRgHIAEoCBIlChFoaXN0b3J5X3R1cm5zX21heBgIIAEoBUIKukgHGgUYyAEoAEIPCgZ0YXJnZXQSBbpIAggBIqQCChFCZWdpblR1cm5SZXNwb25zZRIzCgZyZXN1bHQYASABKA4yIy5zb2xkaWVyLnNlc3Npb24udjEuQmVnaW5UdXJuUmVzdWx0EiwKB3Nlc3Npb24YAiABKAsyGy5zb2xkaWVyLnNlc3Npb24udjEuU2Vzc2lvbhIpCgdoaXN0b3J5GAMgAygLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm4SKAoFbGVhc2UYBCABKAsyGS5zb2xkaWVyLnNlc3Npb24udjEuTGVhc2USKgoIYW5zd2VyZWQYBSABKAsyGC5zb2xkaWVyLnNlc3Npb24udjEuVHVybhITCgt0dXJuX251bWJlchgGIAEoBRIWCg5yZXRyeV9hZnRlcl9tcxgHIAEoAyJkChFSZW5ld0xlYXNlUmVxdWVzdBIwCgVsZWFzZRgBIAEoCzIZLnNvbGRpZXIuc2Vzc2lvbi52MS5MZWFzZUIGukgDyAEBEh0KCGxlYXNlX21zGAIgASgDQgu6SAgiBhjAzyQoASI+ChJSZW5ld0xlYXNlUmVzcG9uc2USKAoFbGVhc2UYASABKAsyGS5zb2xkaWVyLnNlc3Npb24udjEuTGVhc2Ui5QIKEUNvbW1pdFR1cm5SZXF1ZXN0EjAKBWxlYXNlGAEgASgLMhkuc29sZGllci5zZXNzaW9uLnYxLkxlYXNlQga6SAPIAQESGAoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoAxI3CgVzdGF0ZRgDIAEoCzIgLnNvbGRpZXIuc2Vzc2lvbi52MS5TZXNzaW9uU3RhdGVCBrpIA8gBARIuCgR0dXJuGAQgASgLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm5CBrpIA8gBARIsCgZyZWNvcmQYBSABKAsyHC5zb2xkaWVyLmF1ZGl0LnYxLlR1cm5SZWNvcmQSMQoGc3RhdHVzGAYgASgOMiEuc29sZGllci5zZXNzaW9uLnYxLlNlc3Npb25TdGF0dXMSOgoQZXh0cmFjdGVkX2ZpZWxkcxgHIAMoCzIgLnNvbGRpZXIuYXVkaXQudjEuRXh0cmFjdGVkRmllbGQiTQoSQ29tbWl0VHVyblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAMSJgoEdHVybhgCIAEoCzIYLnNvbGRpZXIuc2Vzc2lvbi52MS5UdXJuIkQKEEFib3J0VHVyblJlcXVlc3QSMAoFbGVhc2UYASABKAsyGS5zb2xkaWVyLnNlc3Npb24udjEuTGVhc2VCBrpIA8gBASITChFBYm9ydFR1cm5SZXNwb25zZSIxChFHZXRTZXNzaW9uUmVxdWVzdBIcCgpzZXNzaW9uX2lkGAEgASgJQgi6SAVyA7ABASJCChJHZXRTZXNzaW9uUmVzcG9uc2USLAoHc2Vzc2lvbhgBIAEoCzIbLnNvbGRpZXIuc2Vzc2lvbi52MS5TZXNzaW9uIqIBChNMaXN0U2Vzc2lvbnNSZXF1ZXN0EhAKCGFnZW50X2lkGAEgASgJEhMKC2N1c3RvbWVyX2lkGAIgASgJEjEKBnN0YXR1cxgDIAEoDjIhLnNvbGRpZXIuc2Vzc2lvbi52MS5TZXNzaW9uU3RhdHVzEh0KCXBhZ2Vfc2l6ZRgEIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAUgASgJIl4KFExpc3RTZXNzaW9uc1Jlc3BvbnNlEi0KCHNlc3Npb25zGAEgAygLMhsuc29sZGllci5zZXNzaW9uLnYxLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKEExpc3RUdXJuc1JlcXVlc3QSHAoKc2Vzc2lvbl9pZBgBIAEoCUIIukgFcgOwAQESHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YAyABKAkiVQoRTGlzdFR1cm5zUmVzcG9uc2USJwoFdHVybnMYASADKAsyGC5zb2xkaWVyLnNlc3Npb24udjEuVHVybhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMwoTQ2xvc2VTZXNzaW9uUmVxdWVzdBIcCgpzZXNzaW9uX2lkGAEgASgJQgi6SAVyA7ABASJEChRDbG9zZVNlc3Npb25SZXNwb25zZRIsCgdzZXNzaW9uGAEgASgLMhsuc29sZGllci5zZXNzaW9uLnYxLlNlc3Npb24iNAoURGVsZXRlU2Vzc2lvblJlcXVlc3QSHAoKc2Vzc2lvbl9pZBgBIAEoCUIIukgFcgOwAQEiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlIocBChNPdmVycmlkZVN0ZXBSZXF1ZXN0EhwKCnNlc3Npb25faWQYASABKAlCCLpIBXIDsAEBEjYKCHBvc2l0aW9uGAIgASgLMiQuc29sZGllci5zZXNzaW9uLnYxLlNjZW5hcmlvUG9zaXRpb24SGgoGcmVhc29uGAMgASgJQgq6SAdyBRABGOgHIkQKFE92ZXJyaWRlU3RlcFJlc3BvbnNlEiwKB3Nlc3Npb24YASABKAsyGy5zb2xkaWVyLnNlc3Npb24udjEuU2Vzc2lvbiKdAQoXTWFya0Zvck1pZ3JhdGlvblJlcXVlc3QSIwoRbWlncmF0aW9uX3BsYW5faWQYASABKAlCCLpIBXIDsAEBEh0KC3NjZW5hcmlvX2lkGAIgASgJQgi6SAVyA7ABARIYChBzY2VuYXJpb192ZXJzaW9uGAMgASgDEhAKCHN0ZXBfaWRzGAQgAygJEhIKCnBhZ2VfdG9rZW4YBSABKAkiQwoYTWFya0Zvck1pZ3JhdGlvblJlc3BvbnNlEg4KBm1hcmtlZBgBIAEoAxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVQoaQ291bnRTZXNzaW9uc0J5U3RlcFJlcXVlc3QSHQoLc2NlbmFyaW9faWQYASABKAlCCLpIBXIDsAEBEhgKEHNjZW5hcmlvX3ZlcnNpb24YAiABKAMinwEKG0NvdW50U2Vzc2lvbnNCeVN0ZXBSZXNwb25zZRJPCghzZXNzaW9ucxgBIAMoCzI9LnNvbGRpZXIuc2Vzc2lvbi52MS5Db3VudFNlc3Npb25zQnlTdGVwUmVzcG9uc2UuU2Vzc2lvbnNFbnRyeRovCg1TZXNzaW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEqsAEKD0JlZ2luVHVyblJlc3VsdBIhCh1CRUdJTl9UVVJOX1JFU1VMVF9VTlNQRUNJRklFRBAAEhsKF0JFR0lOX1RVUk5fUkVTVUxUX0JFR1VOEAESHgoaQkVHSU5fVFVSTl9SRVNVTFRfQU5TV0VSRUQQAhIhCh1CRUdJTl9UVVJOX1JFU1VMVF9JTl9QUk9HUkVTUxADEhoKFkJFR0lOX1RVUk5fUkVTVUxUX0JVU1kQBDL5CwoOU2Vzc2lvblNlcnZpY2USXQoJQmVnaW5UdXJuEiQuc29sZGllci5zZXNzaW9uLnYxLkJlZ2luVHVyblJlcXVlc3QaJS5zb2xkaWVyLnNlc3Npb24udjEuQmVnaW5UdXJuUmVzcG9uc2UiA5ACAhJgCgpSZW5ld0xlYXNlEiUuc29sZGllci5zZXNzaW9uLnYxLlJlbmV3TGVhc2VSZXF1ZXN0GiYuc29sZGllci5zZXNzaW9uLnYxLlJlbmV3TGVhc2VSZXNwb25zZSIDkAICEmAKCkNvbW1pdFR1cm4SJS5zb2xkaWVyLnNlc3Npb24udjEuQ29tbWl0VHVyblJlcXVlc3QaJi5zb2xkaWVyLnNlc3Npb24udjEuQ29tbWl0VHVyblJlc3BvbnNlIgOQAgISXQoJQWJvcnRUdXJuEiQuc29sZGllci5zZXNzaW9uLnYxLkFib3J0VHVyblJlcXVlc3QaJS5zb2xkaWVyLnNlc3Npb24udjEuQWJvcnRUdXJuUmVzcG9uc2UiA5ACAhKJAQoKR2V0U2Vzc2lvbhIlLnNvbGRpZXIuc2Vzc2lvbi52MS5HZXRTZXNzaW9uUmVxdWVzdBomLnNvbGRpZXIuc2Vzc2lvbi52MS5HZXRTZXNzaW9uUmVzcG9uc2UiLJACAerHGARjaGF0gtPkkwIbEhkvdjEvc2Vzc2lvbnMve3Nlc3Npb25faWR9EoYBCgxMaXN0U2Vzc2lvbnMSJy5zb2xkaWVyLnNlc3Npb24udjEuTGlzdFNlc3Npb25zUmVxdWVzdBooLnNvbGRpZXIuc2Vzc2lvbi52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIjkAIB6scYCG9wZXJhdG9ygtPkkwIOEgwvdjEvc2Vzc2lvbnMSjAEKCUxpc3RUdXJucxIkLnNvbGRpZXIuc2Vzc2lvbi52MS5MaXN0VHVybnNSZXF1ZXN0GiUuc29sZGllci5zZXNzaW9uLnYxLkxpc3RUdXJuc1Jlc3BvbnNlIjKQAgHqxxgEY2hhdILT5JMCIRIfL3YxL3Nlc3Npb25zL3tzZXNzaW9uX2lkfS90dXJucxKYAQoMQ2xvc2VTZXNzaW9uEicuc29sZGllci5zZXNzaW9uLnYxLkNsb3NlU2Vzc2lvblJlcXVlc3QaKC5zb2xkaWVyLnNlc3Npb24udjEuQ2xvc2VTZXNzaW9uUmVzcG9uc2UiNZACAurHGARjaGF0gtPkkwIkOgEqIh8vdjEvc2Vzc2lvbnMve3Nlc3Npb25faWR9L2Nsb3NlEpIBCg1EZWxldGVTZXNzaW9uEiguc29sZGllci5zZXNzaW9uLnYxLkRlbGV0ZVNlc3Npb25SZXF1ZXN0Gikuc29sZGllci5zZXNzaW9uLnYxLkRlbGV0ZVNlc3Npb25SZXNwb25zZSIskAIC6scYBGNoYXSC0+STAhsqGS92MS9zZXNzaW9ucy97c2Vzc2lvbl9pZH0SnwEKDE92ZXJyaWRlU3RlcBInLnNvbGRpZXIuc2Vzc2lvbi52MS5PdmVycmlkZVN0ZXBSZXF1ZXN0Giguc29sZGllci5zZXNzaW9uLnYxLk92ZXJyaWRlU3RlcFJlc3BvbnNlIjyQAgLqxxgIb3BlcmF0b3KC0+STAic6ASoiIi92MS9zZXNzaW9ucy97c2Vzc2lvbl9pZH0vb3ZlcnJpZGUScgoQTWFya0Zvck1pZ3JhdGlvbhIrLnNvbGRpZXIuc2Vzc2lvbi52MS5NYXJrRm9yTWlncmF0aW9uUmVxdWVzdBosLnNvbGRpZXIuc2Vzc2lvbi52MS5NYXJrRm9yTWlncmF0aW9uUmVzcG9uc2UiA5ACAhJ7ChNDb3VudFNlc3Npb25zQnlTdGVwEi4uc29sZGllci5zZXNzaW9uLnYxLkNvdW50U2Vzc2lvbnNCeVN0ZXBSZXF1ZXN0Gi8uc29sZGllci5zZXNzaW9uLnYxLkNvdW50U2Vzc2lvbnNCeVN0ZXBSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_soldier_audit_v1_turn_record, file_soldier_common_v1_access, file_soldier_session_v1_session]);
+  fileDesc("Cihzb2xkaWVyL3Nlc3Npb24vdjEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEhJzb2xkaWVyLnNlc3Npb24udjEixAIKEEJlZ2luVHVyblJlcXVlc3QSHgoKc2Vzc2lvbl9pZBgBIAEoCUIIukgFcgOwAQFIABI1CgtuZXdfc2Vzc2lvbhgCIAEoCzIeLnNvbGRpZXIuc2Vzc2lvbi52MS5OZXdTZXNzaW9uSAASGQoHdHVybl9pZBgDIAEoCUIIukgFcgOwAQESIQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgi6SAVyAxjIARIdCgxyZXF1ZXN0X2hhc2gYBSABKAxCB7pIBHoCGCASHQoIbGVhc2VfbXMYBiABKANCC7pICCIGGMDPJCgAEhEKCXN1cGVyc2VkZRgHIAEoCBIlChFoaXN0b3J5X3R1cm5zX21heBgIIAEoBUIKukgHGgUYyAEoABISCgpyZWFkX3VzYWdlGAkgASgIQg8KBnRhcmdldBIFukgCCAEi1AIKEUJlZ2luVHVyblJlc3BvbnNlEjMKBnJlc3VsdBgBIAEoDjIjLnNvbGRpZXIuc2Vzc2lvbi52MS5CZWdpblR1cm5SZXN1bHQSLAoHc2Vzc2lvbhgCIAEoCzIbLnNvbGRpZXIuc2Vzc2lvbi52MS5TZXNzaW9uEikKB2hpc3RvcnkYAyADKAsyGC5zb2xkaWVyLnNlc3Npb24udjEuVHVybhIoCgVsZWFzZRgEIAEoCzIZLnNvbGRpZXIuc2Vzc2lvbi52MS5MZWFzZRIqCghhbnN3ZXJlZBgFIAEoCzIYLnNvbGRpZXIuc2Vzc2lvbi52MS5UdXJuEhMKC3R1cm5fbnVtYmVyGAYgASgFEhYKDnJldHJ5X2FmdGVyX21zGAcgASgDEi4KC3VzYWdlX3RvZGF5GAggASgLMhkuc29sZGllci5zZXNzaW9uLnYxLlVzYWdlIiwKBVVzYWdlEg4KBnRva2VucxgBIAEoAxITCgtjb3N0X21pY3JvcxgCIAEoAyJkChFSZW5ld0xlYXNlUmVxdWVzdBIwCgVsZWFzZRgBIAEoCzIZLnNvbGRpZXIuc2Vzc2lvbi52MS5MZWFzZUIGukgDyAEBEh0KCGxlYXNlX21zGAIgASgDQgu6SAgiBhjAzyQoASI+ChJSZW5ld0xlYXNlUmVzcG9uc2USKAoFbGVhc2UYASABKAsyGS5zb2xkaWVyLnNlc3Npb24udjEuTGVhc2UijwMKEUNvbW1pdFR1cm5SZXF1ZXN0EjAKBWxlYXNlGAEgASgLMhkuc29sZGllci5zZXNzaW9uLnYxLkxlYXNlQga6SAPIAQESGAoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoAxI3CgVzdGF0ZRgDIAEoCzIgLnNvbGRpZXIuc2Vzc2lvbi52MS5TZXNzaW9uU3RhdGVCBrpIA8gBARIuCgR0dXJuGAQgASgLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm5CBrpIA8gBARIsCgZyZWNvcmQYBSABKAsyHC5zb2xkaWVyLmF1ZGl0LnYxLlR1cm5SZWNvcmQSMQoGc3RhdHVzGAYgASgOMiEuc29sZGllci5zZXNzaW9uLnYxLlNlc3Npb25TdGF0dXMSOgoQZXh0cmFjdGVkX2ZpZWxkcxgHIAMoCzIgLnNvbGRpZXIuYXVkaXQudjEuRXh0cmFjdGVkRmllbGQSKAoFdXNhZ2UYCCABKAsyGS5zb2xkaWVyLnNlc3Npb24udjEuVXNhZ2UiTQoSQ29tbWl0VHVyblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAMSJgoEdHVybhgCIAEoCzIYLnNvbGRpZXIuc2Vzc2lvbi52MS5UdXJuIp0BChRCZWdpblRvb2xDYWxsUmVxdWVzdBIwCgVsZWFzZRgBIAEoCzIZLnNvbGRpZXIuc2Vzc2lvbi52MS5MZWFzZUIGukgDyAEBEhcKA2tleRgCIAEoCUIKukgHcgUQARisAhIZCgd0b29sX2lkGAMgASgJQgi6SAVyA7ABARIfCg5hcmd1bWVudHNfaGFzaBgEIAEoDEIHukgEegJoICLEAQoVQmVnaW5Ub29sQ2FsbFJlc3BvbnNlEjIKBnBlcm1pdBgBIAEoDjIiLnNvbGRpZXIuc2Vzc2lvbi52MS5Ub29sQ2FsbFBlcm1pdBILCgNrZXkYAiABKAkSMgoHb3V0Y29tZRgDIAEoDjIhLnNvbGRpZXIuYXVkaXQudjEuVG9vbENhbGxPdXRjb21lEiYKBnJlc3VsdBgEIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIOCgZyZWFzb24YBSABKAki1QEKEkVuZFRvb2xDYWxsUmVxdWVzdBIwCgVsZWFzZRgBIAEoCzIZLnNvbGRpZXIuc2Vzc2lvbi52MS5MZWFzZUIGukgDyAEBEhcKA2tleRgCIAEoCUIKukgHcgUQARisAhIyCgdvdXRjb21lGAMgASgOMiEuc29sZGllci5hdWRpdC52MS5Ub29sQ2FsbE91dGNvbWUSJgoGcmVzdWx0GAQgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhgKBnJlYXNvbhgFIAEoCUIIukgFcgMY6AciFQoTRW5kVG9vbENhbGxSZXNwb25zZSJEChBBYm9ydFR1cm5SZXF1ZXN0EjAKBWxlYXNlGAEgASgLMhkuc29sZGllci5zZXNzaW9uLnYxLkxlYXNlQga6SAPIAQEiEwoRQWJvcnRUdXJuUmVzcG9uc2UiMQoRR2V0U2Vzc2lvblJlcXVlc3QSHAoKc2Vzc2lvbl9pZBgBIAEoCUIIukgFcgOwAQEiQgoSR2V0U2Vzc2lvblJlc3BvbnNlEiwKB3Nlc3Npb24YASABKAsyGy5zb2xkaWVyLnNlc3Npb24udjEuU2Vzc2lvbiKiAQoTTGlzdFNlc3Npb25zUmVxdWVzdBIQCghhZ2VudF9pZBgBIAEoCRITCgtjdXN0b21lcl9pZBgCIAEoCRIxCgZzdGF0dXMYAyABKA4yIS5zb2xkaWVyLnNlc3Npb24udjEuU2Vzc2lvblN0YXR1cxIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgFIAEoCSJeChRMaXN0U2Vzc2lvbnNSZXNwb25zZRItCghzZXNzaW9ucxgBIAMoCzIbLnNvbGRpZXIuc2Vzc2lvbi52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJjChBMaXN0VHVybnNSZXF1ZXN0EhwKCnNlc3Npb25faWQYASABKAlCCLpIBXIDsAEBEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAMgASgJIlUKEUxpc3RUdXJuc1Jlc3BvbnNlEicKBXR1cm5zGAEgAygLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjMKE0Nsb3NlU2Vzc2lvblJlcXVlc3QSHAoKc2Vzc2lvbl9pZBgBIAEoCUIIukgFcgOwAQEiRAoUQ2xvc2VTZXNzaW9uUmVzcG9uc2USLAoHc2Vzc2lvbhgBIAEoCzIbLnNvbGRpZXIuc2Vzc2lvbi52MS5TZXNzaW9uIjQKFERlbGV0ZVNlc3Npb25SZXF1ZXN0EhwKCnNlc3Npb25faWQYASABKAlCCLpIBXIDsAEBIhcKFURlbGV0ZVNlc3Npb25SZXNwb25zZSKHAQoTT3ZlcnJpZGVTdGVwUmVxdWVzdBIcCgpzZXNzaW9uX2lkGAEgASgJQgi6SAVyA7ABARI2Cghwb3NpdGlvbhgCIAEoCzIkLnNvbGRpZXIuc2Vzc2lvbi52MS5TY2VuYXJpb1Bvc2l0aW9uEhoKBnJlYXNvbhgDIAEoCUIKukgHcgUQARjoByJEChRPdmVycmlkZVN0ZXBSZXNwb25zZRIsCgdzZXNzaW9uGAEgASgLMhsuc29sZGllci5zZXNzaW9uLnYxLlNlc3Npb24inQEKF01hcmtGb3JNaWdyYXRpb25SZXF1ZXN0EiMKEW1pZ3JhdGlvbl9wbGFuX2lkGAEgASgJQgi6SAVyA7ABARIdCgtzY2VuYXJpb19pZBgCIAEoCUIIukgFcgOwAQESGAoQc2NlbmFyaW9fdmVyc2lvbhgDIAEoAxIQCghzdGVwX2lkcxgEIAMoCRISCgpwYWdlX3Rva2VuGAUgASgJIkMKGE1hcmtGb3JNaWdyYXRpb25SZXNwb25zZRIOCgZtYXJrZWQYASABKAMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlUKGkNvdW50U2Vzc2lvbnNCeVN0ZXBSZXF1ZXN0Eh0KC3NjZW5hcmlvX2lkGAEgASgJQgi6SAVyA7ABARIYChBzY2VuYXJpb192ZXJzaW9uGAIgASgDIp8BChtDb3VudFNlc3Npb25zQnlTdGVwUmVzcG9uc2USTwoIc2Vzc2lvbnMYASADKAsyPS5zb2xkaWVyLnNlc3Npb24udjEuQ291bnRTZXNzaW9uc0J5U3RlcFJlc3BvbnNlLlNlc3Npb25zRW50cnkaLwoNU2Vzc2lvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBKrABCg9CZWdpblR1cm5SZXN1bHQSIQodQkVHSU5fVFVSTl9SRVNVTFRfVU5TUEVDSUZJRUQQABIbChdCRUdJTl9UVVJOX1JFU1VMVF9CRUdVThABEh4KGkJFR0lOX1RVUk5fUkVTVUxUX0FOU1dFUkVEEAISIQodQkVHSU5fVFVSTl9SRVNVTFRfSU5fUFJPR1JFU1MQAxIaChZCRUdJTl9UVVJOX1JFU1VMVF9CVVNZEAQqhQEKDlRvb2xDYWxsUGVybWl0EiAKHFRPT0xfQ0FMTF9QRVJNSVRfVU5TUEVDSUZJRUQQABIYChRUT09MX0NBTExfUEVSTUlUX1JVThABEhkKFVRPT0xfQ0FMTF9QRVJNSVRfRE9ORRACEhwKGFRPT0xfQ0FMTF9QRVJNSVRfVU5LTk9XThADMskNCg5TZXNzaW9uU2VydmljZRJdCglCZWdpblR1cm4SJC5zb2xkaWVyLnNlc3Npb24udjEuQmVnaW5UdXJuUmVxdWVzdBolLnNvbGRpZXIuc2Vzc2lvbi52MS5CZWdpblR1cm5SZXNwb25zZSIDkAICEmAKClJlbmV3TGVhc2USJS5zb2xkaWVyLnNlc3Npb24udjEuUmVuZXdMZWFzZVJlcXVlc3QaJi5zb2xkaWVyLnNlc3Npb24udjEuUmVuZXdMZWFzZVJlc3BvbnNlIgOQAgISYAoKQ29tbWl0VHVybhIlLnNvbGRpZXIuc2Vzc2lvbi52MS5Db21taXRUdXJuUmVxdWVzdBomLnNvbGRpZXIuc2Vzc2lvbi52MS5Db21taXRUdXJuUmVzcG9uc2UiA5ACAhJpCg1CZWdpblRvb2xDYWxsEiguc29sZGllci5zZXNzaW9uLnYxLkJlZ2luVG9vbENhbGxSZXF1ZXN0Gikuc29sZGllci5zZXNzaW9uLnYxLkJlZ2luVG9vbENhbGxSZXNwb25zZSIDkAICEmMKC0VuZFRvb2xDYWxsEiYuc29sZGllci5zZXNzaW9uLnYxLkVuZFRvb2xDYWxsUmVxdWVzdBonLnNvbGRpZXIuc2Vzc2lvbi52MS5FbmRUb29sQ2FsbFJlc3BvbnNlIgOQAgISXQoJQWJvcnRUdXJuEiQuc29sZGllci5zZXNzaW9uLnYxLkFib3J0VHVyblJlcXVlc3QaJS5zb2xkaWVyLnNlc3Npb24udjEuQWJvcnRUdXJuUmVzcG9uc2UiA5ACAhKJAQoKR2V0U2Vzc2lvbhIlLnNvbGRpZXIuc2Vzc2lvbi52MS5HZXRTZXNzaW9uUmVxdWVzdBomLnNvbGRpZXIuc2Vzc2lvbi52MS5HZXRTZXNzaW9uUmVzcG9uc2UiLJACAerHGARjaGF0gtPkkwIbEhkvdjEvc2Vzc2lvbnMve3Nlc3Npb25faWR9EoYBCgxMaXN0U2Vzc2lvbnMSJy5zb2xkaWVyLnNlc3Npb24udjEuTGlzdFNlc3Npb25zUmVxdWVzdBooLnNvbGRpZXIuc2Vzc2lvbi52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIjkAIB6scYCG9wZXJhdG9ygtPkkwIOEgwvdjEvc2Vzc2lvbnMSjAEKCUxpc3RUdXJucxIkLnNvbGRpZXIuc2Vzc2lvbi52MS5MaXN0VHVybnNSZXF1ZXN0GiUuc29sZGllci5zZXNzaW9uLnYxLkxpc3RUdXJuc1Jlc3BvbnNlIjKQAgHqxxgEY2hhdILT5JMCIRIfL3YxL3Nlc3Npb25zL3tzZXNzaW9uX2lkfS90dXJucxKYAQoMQ2xvc2VTZXNzaW9uEicuc29sZGllci5zZXNzaW9uLnYxLkNsb3NlU2Vzc2lvblJlcXVlc3QaKC5zb2xkaWVyLnNlc3Npb24udjEuQ2xvc2VTZXNzaW9uUmVzcG9uc2UiNZACAurHGARjaGF0gtPkkwIkOgEqIh8vdjEvc2Vzc2lvbnMve3Nlc3Npb25faWR9L2Nsb3NlEpIBCg1EZWxldGVTZXNzaW9uEiguc29sZGllci5zZXNzaW9uLnYxLkRlbGV0ZVNlc3Npb25SZXF1ZXN0Gikuc29sZGllci5zZXNzaW9uLnYxLkRlbGV0ZVNlc3Npb25SZXNwb25zZSIskAIC6scYBGNoYXSC0+STAhsqGS92MS9zZXNzaW9ucy97c2Vzc2lvbl9pZH0SnwEKDE92ZXJyaWRlU3RlcBInLnNvbGRpZXIuc2Vzc2lvbi52MS5PdmVycmlkZVN0ZXBSZXF1ZXN0Giguc29sZGllci5zZXNzaW9uLnYxLk92ZXJyaWRlU3RlcFJlc3BvbnNlIjyQAgLqxxgIb3BlcmF0b3KC0+STAic6ASoiIi92MS9zZXNzaW9ucy97c2Vzc2lvbl9pZH0vb3ZlcnJpZGUScgoQTWFya0Zvck1pZ3JhdGlvbhIrLnNvbGRpZXIuc2Vzc2lvbi52MS5NYXJrRm9yTWlncmF0aW9uUmVxdWVzdBosLnNvbGRpZXIuc2Vzc2lvbi52MS5NYXJrRm9yTWlncmF0aW9uUmVzcG9uc2UiA5ACAhJ7ChNDb3VudFNlc3Npb25zQnlTdGVwEi4uc29sZGllci5zZXNzaW9uLnYxLkNvdW50U2Vzc2lvbnNCeVN0ZXBSZXF1ZXN0Gi8uc29sZGllci5zZXNzaW9uLnYxLkNvdW50U2Vzc2lvbnNCeVN0ZXBSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_soldier_audit_v1_turn_record, file_soldier_common_v1_access, file_soldier_session_v1_session]);
 
 /**
  * BeginTurnRequest.
@@ -91,6 +93,13 @@ export type BeginTurnRequest = Message<"soldier.session.v1.BeginTurnRequest"> & 
    * @generated from field: int32 history_turns_max = 8;
    */
   historyTurnsMax: number;
+
+  /**
+   * Whether to read what the tenant has used today.
+   *
+   * @generated from field: bool read_usage = 9;
+   */
+  readUsage: boolean;
 };
 
 /**
@@ -154,6 +163,13 @@ export type BeginTurnResponse = Message<"soldier.session.v1.BeginTurnResponse"> 
    * @generated from field: int64 retry_after_ms = 7;
    */
   retryAfterMs: bigint;
+
+  /**
+   * What the tenant has used today (UTC, by the service's clock), when asked for.
+   *
+   * @generated from field: soldier.session.v1.Usage usage_today = 8;
+   */
+  usageToday?: Usage | undefined;
 };
 
 /**
@@ -162,6 +178,34 @@ export type BeginTurnResponse = Message<"soldier.session.v1.BeginTurnResponse"> 
  */
 export const BeginTurnResponseSchema: GenMessage<BeginTurnResponse> = /*@__PURE__*/
   messageDesc(file_soldier_session_v1_session_service, 1);
+
+/**
+ * Usage is what model calls took.
+ *
+ * @generated from message soldier.session.v1.Usage
+ */
+export type Usage = Message<"soldier.session.v1.Usage"> & {
+  /**
+   * Tokens read and written.
+   *
+   * @generated from field: int64 tokens = 1;
+   */
+  tokens: bigint;
+
+  /**
+   * Millionths of a US dollar.
+   *
+   * @generated from field: int64 cost_micros = 2;
+   */
+  costMicros: bigint;
+};
+
+/**
+ * Describes the message soldier.session.v1.Usage.
+ * Use `create(UsageSchema)` to create a new message.
+ */
+export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
+  messageDesc(file_soldier_session_v1_session_service, 2);
 
 /**
  * RenewLeaseRequest.
@@ -189,7 +233,7 @@ export type RenewLeaseRequest = Message<"soldier.session.v1.RenewLeaseRequest"> 
  * Use `create(RenewLeaseRequestSchema)` to create a new message.
  */
 export const RenewLeaseRequestSchema: GenMessage<RenewLeaseRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 2);
+  messageDesc(file_soldier_session_v1_session_service, 3);
 
 /**
  * RenewLeaseResponse.
@@ -210,7 +254,7 @@ export type RenewLeaseResponse = Message<"soldier.session.v1.RenewLeaseResponse"
  * Use `create(RenewLeaseResponseSchema)` to create a new message.
  */
 export const RenewLeaseResponseSchema: GenMessage<RenewLeaseResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 3);
+  messageDesc(file_soldier_session_v1_session_service, 4);
 
 /**
  * CommitTurnRequest.
@@ -266,6 +310,13 @@ export type CommitTurnRequest = Message<"soldier.session.v1.CommitTurnRequest"> 
    * @generated from field: repeated soldier.audit.v1.ExtractedField extracted_fields = 7;
    */
   extractedFields: ExtractedField[];
+
+  /**
+   * What the turn adds to what the tenant has used today; unset where nobody counts.
+   *
+   * @generated from field: soldier.session.v1.Usage usage = 8;
+   */
+  usage?: Usage | undefined;
 };
 
 /**
@@ -273,7 +324,7 @@ export type CommitTurnRequest = Message<"soldier.session.v1.CommitTurnRequest"> 
  * Use `create(CommitTurnRequestSchema)` to create a new message.
  */
 export const CommitTurnRequestSchema: GenMessage<CommitTurnRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 4);
+  messageDesc(file_soldier_session_v1_session_service, 5);
 
 /**
  * CommitTurnResponse.
@@ -301,7 +352,162 @@ export type CommitTurnResponse = Message<"soldier.session.v1.CommitTurnResponse"
  * Use `create(CommitTurnResponseSchema)` to create a new message.
  */
 export const CommitTurnResponseSchema: GenMessage<CommitTurnResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 5);
+  messageDesc(file_soldier_session_v1_session_service, 6);
+
+/**
+ * BeginToolCallRequest.
+ *
+ * @generated from message soldier.session.v1.BeginToolCallRequest
+ */
+export type BeginToolCallRequest = Message<"soldier.session.v1.BeginToolCallRequest"> & {
+  /**
+   * The lease as it was given or renewed.
+   *
+   * @generated from field: soldier.session.v1.Lease lease = 1;
+   */
+  lease?: Lease | undefined;
+
+  /**
+   * "{turn_id}:{tool_id}:{n}", unique in the tenant.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * The tool.
+   *
+   * @generated from field: string tool_id = 3;
+   */
+  toolId: string;
+
+  /**
+   * SHA-256 of the arguments.
+   *
+   * @generated from field: bytes arguments_hash = 4;
+   */
+  argumentsHash: Uint8Array;
+};
+
+/**
+ * Describes the message soldier.session.v1.BeginToolCallRequest.
+ * Use `create(BeginToolCallRequestSchema)` to create a new message.
+ */
+export const BeginToolCallRequestSchema: GenMessage<BeginToolCallRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_session_v1_session_service, 7);
+
+/**
+ * BeginToolCallResponse.
+ *
+ * @generated from message soldier.session.v1.BeginToolCallResponse
+ */
+export type BeginToolCallResponse = Message<"soldier.session.v1.BeginToolCallResponse"> & {
+  /**
+   * What to do.
+   *
+   * @generated from field: soldier.session.v1.ToolCallPermit permit = 1;
+   */
+  permit: ToolCallPermit;
+
+  /**
+   * The key to call with: that of the first call when it is not this one.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * DONE: how it ended.
+   *
+   * @generated from field: soldier.audit.v1.ToolCallOutcome outcome = 3;
+   */
+  outcome: ToolCallOutcome;
+
+  /**
+   * DONE: what it answered.
+   *
+   * @generated from field: google.protobuf.Value result = 4;
+   */
+  result?: Value | undefined;
+
+  /**
+   * DONE: the reason of its failure.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message soldier.session.v1.BeginToolCallResponse.
+ * Use `create(BeginToolCallResponseSchema)` to create a new message.
+ */
+export const BeginToolCallResponseSchema: GenMessage<BeginToolCallResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_session_v1_session_service, 8);
+
+/**
+ * EndToolCallRequest.
+ *
+ * @generated from message soldier.session.v1.EndToolCallRequest
+ */
+export type EndToolCallRequest = Message<"soldier.session.v1.EndToolCallRequest"> & {
+  /**
+   * The lease as it was given or renewed.
+   *
+   * @generated from field: soldier.session.v1.Lease lease = 1;
+   */
+  lease?: Lease | undefined;
+
+  /**
+   * The key that BeginToolCall gave.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * How it ended.
+   *
+   * @generated from field: soldier.audit.v1.ToolCallOutcome outcome = 3;
+   */
+  outcome: ToolCallOutcome;
+
+  /**
+   * What it answered.
+   *
+   * @generated from field: google.protobuf.Value result = 4;
+   */
+  result?: Value | undefined;
+
+  /**
+   * The reason of its failure.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message soldier.session.v1.EndToolCallRequest.
+ * Use `create(EndToolCallRequestSchema)` to create a new message.
+ */
+export const EndToolCallRequestSchema: GenMessage<EndToolCallRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_session_v1_session_service, 9);
+
+/**
+ * EndToolCallResponse is empty.
+ *
+ * @generated from message soldier.session.v1.EndToolCallResponse
+ */
+export type EndToolCallResponse = Message<"soldier.session.v1.EndToolCallResponse"> & {
+};
+
+/**
+ * Describes the message soldier.session.v1.EndToolCallResponse.
+ * Use `create(EndToolCallResponseSchema)` to create a new message.
+ */
+export const EndToolCallResponseSchema: GenMessage<EndToolCallResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_session_v1_session_service, 10);
 
 /**
  * AbortTurnRequest.
@@ -322,7 +528,7 @@ export type AbortTurnRequest = Message<"soldier.session.v1.AbortTurnRequest"> & 
  * Use `create(AbortTurnRequestSchema)` to create a new message.
  */
 export const AbortTurnRequestSchema: GenMessage<AbortTurnRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 6);
+  messageDesc(file_soldier_session_v1_session_service, 11);
 
 /**
  * AbortTurnResponse is empty.
@@ -337,7 +543,7 @@ export type AbortTurnResponse = Message<"soldier.session.v1.AbortTurnResponse"> 
  * Use `create(AbortTurnResponseSchema)` to create a new message.
  */
 export const AbortTurnResponseSchema: GenMessage<AbortTurnResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 7);
+  messageDesc(file_soldier_session_v1_session_service, 12);
 
 /**
  * GetSessionRequest.
@@ -358,7 +564,7 @@ export type GetSessionRequest = Message<"soldier.session.v1.GetSessionRequest"> 
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 8);
+  messageDesc(file_soldier_session_v1_session_service, 13);
 
 /**
  * GetSessionResponse.
@@ -379,7 +585,7 @@ export type GetSessionResponse = Message<"soldier.session.v1.GetSessionResponse"
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 9);
+  messageDesc(file_soldier_session_v1_session_service, 14);
 
 /**
  * ListSessionsRequest.
@@ -428,7 +634,7 @@ export type ListSessionsRequest = Message<"soldier.session.v1.ListSessionsReques
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 10);
+  messageDesc(file_soldier_session_v1_session_service, 15);
 
 /**
  * ListSessionsResponse.
@@ -456,7 +662,7 @@ export type ListSessionsResponse = Message<"soldier.session.v1.ListSessionsRespo
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 11);
+  messageDesc(file_soldier_session_v1_session_service, 16);
 
 /**
  * ListTurnsRequest.
@@ -491,7 +697,7 @@ export type ListTurnsRequest = Message<"soldier.session.v1.ListTurnsRequest"> & 
  * Use `create(ListTurnsRequestSchema)` to create a new message.
  */
 export const ListTurnsRequestSchema: GenMessage<ListTurnsRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 12);
+  messageDesc(file_soldier_session_v1_session_service, 17);
 
 /**
  * ListTurnsResponse.
@@ -519,7 +725,7 @@ export type ListTurnsResponse = Message<"soldier.session.v1.ListTurnsResponse"> 
  * Use `create(ListTurnsResponseSchema)` to create a new message.
  */
 export const ListTurnsResponseSchema: GenMessage<ListTurnsResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 13);
+  messageDesc(file_soldier_session_v1_session_service, 18);
 
 /**
  * CloseSessionRequest.
@@ -540,7 +746,7 @@ export type CloseSessionRequest = Message<"soldier.session.v1.CloseSessionReques
  * Use `create(CloseSessionRequestSchema)` to create a new message.
  */
 export const CloseSessionRequestSchema: GenMessage<CloseSessionRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 14);
+  messageDesc(file_soldier_session_v1_session_service, 19);
 
 /**
  * CloseSessionResponse.
@@ -561,7 +767,7 @@ export type CloseSessionResponse = Message<"soldier.session.v1.CloseSessionRespo
  * Use `create(CloseSessionResponseSchema)` to create a new message.
  */
 export const CloseSessionResponseSchema: GenMessage<CloseSessionResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 15);
+  messageDesc(file_soldier_session_v1_session_service, 20);
 
 /**
  * DeleteSessionRequest.
@@ -582,7 +788,7 @@ export type DeleteSessionRequest = Message<"soldier.session.v1.DeleteSessionRequ
  * Use `create(DeleteSessionRequestSchema)` to create a new message.
  */
 export const DeleteSessionRequestSchema: GenMessage<DeleteSessionRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 16);
+  messageDesc(file_soldier_session_v1_session_service, 21);
 
 /**
  * DeleteSessionResponse is empty.
@@ -597,7 +803,7 @@ export type DeleteSessionResponse = Message<"soldier.session.v1.DeleteSessionRes
  * Use `create(DeleteSessionResponseSchema)` to create a new message.
  */
 export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 17);
+  messageDesc(file_soldier_session_v1_session_service, 22);
 
 /**
  * OverrideStepRequest.
@@ -632,7 +838,7 @@ export type OverrideStepRequest = Message<"soldier.session.v1.OverrideStepReques
  * Use `create(OverrideStepRequestSchema)` to create a new message.
  */
 export const OverrideStepRequestSchema: GenMessage<OverrideStepRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 18);
+  messageDesc(file_soldier_session_v1_session_service, 23);
 
 /**
  * OverrideStepResponse.
@@ -653,7 +859,7 @@ export type OverrideStepResponse = Message<"soldier.session.v1.OverrideStepRespo
  * Use `create(OverrideStepResponseSchema)` to create a new message.
  */
 export const OverrideStepResponseSchema: GenMessage<OverrideStepResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 19);
+  messageDesc(file_soldier_session_v1_session_service, 24);
 
 /**
  * MarkForMigrationRequest.
@@ -702,7 +908,7 @@ export type MarkForMigrationRequest = Message<"soldier.session.v1.MarkForMigrati
  * Use `create(MarkForMigrationRequestSchema)` to create a new message.
  */
 export const MarkForMigrationRequestSchema: GenMessage<MarkForMigrationRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 20);
+  messageDesc(file_soldier_session_v1_session_service, 25);
 
 /**
  * MarkForMigrationResponse.
@@ -730,7 +936,7 @@ export type MarkForMigrationResponse = Message<"soldier.session.v1.MarkForMigrat
  * Use `create(MarkForMigrationResponseSchema)` to create a new message.
  */
 export const MarkForMigrationResponseSchema: GenMessage<MarkForMigrationResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 21);
+  messageDesc(file_soldier_session_v1_session_service, 26);
 
 /**
  * CountSessionsByStepRequest.
@@ -758,7 +964,7 @@ export type CountSessionsByStepRequest = Message<"soldier.session.v1.CountSessio
  * Use `create(CountSessionsByStepRequestSchema)` to create a new message.
  */
 export const CountSessionsByStepRequestSchema: GenMessage<CountSessionsByStepRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 22);
+  messageDesc(file_soldier_session_v1_session_service, 27);
 
 /**
  * CountSessionsByStepResponse.
@@ -779,7 +985,7 @@ export type CountSessionsByStepResponse = Message<"soldier.session.v1.CountSessi
  * Use `create(CountSessionsByStepResponseSchema)` to create a new message.
  */
 export const CountSessionsByStepResponseSchema: GenMessage<CountSessionsByStepResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_session_v1_session_service, 23);
+  messageDesc(file_soldier_session_v1_session_service, 28);
 
 /**
  * BeginTurnResult says what BeginTurn came to.
@@ -837,6 +1043,54 @@ export const BeginTurnResultSchema: GenEnum<BeginTurnResult> = /*@__PURE__*/
   enumDesc(file_soldier_session_v1_session_service, 0);
 
 /**
+ * ToolCallPermit says what to do about a tool call.
+ *
+ * @generated from enum soldier.session.v1.ToolCallPermit
+ */
+export const ToolCallPermit = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: TOOL_CALL_PERMIT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Nothing is known of it: run it.
+   *
+   * @generated from enum value: TOOL_CALL_PERMIT_RUN = 1;
+   */
+  RUN: 1,
+
+  /**
+   * It has run: use what came of it.
+   *
+   * @generated from enum value: TOOL_CALL_PERMIT_DONE = 2;
+   */
+  DONE: 2,
+
+  /**
+   * It was begun and nobody knows how it ended: only an idempotent tool may run again, with this key.
+   *
+   * @generated from enum value: TOOL_CALL_PERMIT_UNKNOWN = 3;
+   */
+  UNKNOWN: 3,
+} as const;
+
+/**
+ * ToolCallPermit says what to do about a tool call.
+ *
+ * @generated from enum soldier.session.v1.ToolCallPermit
+ */
+export type ToolCallPermit = (typeof ToolCallPermit)[keyof typeof ToolCallPermit] | UnknownEnum;
+
+/**
+ * Describes the enum soldier.session.v1.ToolCallPermit.
+ */
+export const ToolCallPermitSchema: GenEnum<ToolCallPermit> = /*@__PURE__*/
+  enumDesc(file_soldier_session_v1_session_service, 1);
+
+/**
  * SessionService owns sessions and turns. A turn begins with a lease and becomes real with its commit:
  * state, turn, record and outgoing events in one transaction.
  *
@@ -873,6 +1127,27 @@ export const SessionService: GenService<{
     methodKind: "unary";
     input: typeof CommitTurnRequestSchema;
     output: typeof CommitTurnResponseSchema;
+  },
+  /**
+   * BeginToolCall asks the ledger before a tool has an effect: whether it may run, or what came of it
+   * when this turn, or one of the session that was lost or superseded, has run it already.
+   *
+   * @generated from rpc soldier.session.v1.SessionService.BeginToolCall
+   */
+  beginToolCall: {
+    methodKind: "unary";
+    input: typeof BeginToolCallRequestSchema;
+    output: typeof BeginToolCallResponseSchema;
+  },
+  /**
+   * EndToolCall writes down what came of it.
+   *
+   * @generated from rpc soldier.session.v1.SessionService.EndToolCall
+   */
+  endToolCall: {
+    methodKind: "unary";
+    input: typeof EndToolCallRequestSchema;
+    output: typeof EndToolCallResponseSchema;
   },
   /**
    * AbortTurn gives the lease back and forgets the turn.
