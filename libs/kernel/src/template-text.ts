@@ -1,11 +1,14 @@
 import { Fault } from "./fault.ts";
 
-/** A piece of a template: literal text, or a name to be resolved, e.g. "order.items[0].title". */
+/**
+ * A piece of a template: literal text, or a name to be resolved. A name's segments are properties of
+ * objects and, as a number, items of lists: "order.items.0.title" and "order.items[0].title" are one.
+ */
 export type TemplatePart =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "name"; readonly name: string };
 
-const nameShape = /^[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*|\[\d+\])*$/;
+const nameShape = /^[A-Za-z_][A-Za-z0-9_-]*(?:\.(?:[A-Za-z_][A-Za-z0-9_-]*|\d+)|\[\d+\])*$/;
 
 /**
  * Splits template text at its {names}; {{ and }} are literal braces.
@@ -39,6 +42,29 @@ export function parseTemplate(text: string): readonly TemplatePart[] {
   }
   if (literal) parts.push({ kind: "text", text: literal });
   return parts;
+}
+
+/**
+ * The text with each name's value in its place, and the names that have none. Values are text: braces
+ * in them are never read as names.
+ */
+export function filledIn(
+  parts: readonly TemplatePart[],
+  valueOf: (name: string) => string | undefined,
+): { readonly text: string; readonly unresolved: readonly string[] } {
+  const unresolved = new Set<string>();
+  const text = parts.map((part) => {
+    if (part.kind === "text") return part.text;
+    const value = valueOf(part.name);
+    if (value === undefined) unresolved.add(part.name);
+    return value ?? "";
+  });
+  return { text: text.join(""), unresolved: [...unresolved] };
+}
+
+/** Whether it can stand between braces. */
+export function isTemplateName(text: string): boolean {
+  return nameShape.test(text);
 }
 
 /** The names that a template needs, each once, in order of first use. */
