@@ -14,7 +14,9 @@ import type {
 import type { RuleCandidate, ScenarioCandidate } from "../domain/candidates.ts";
 import type { CompiledBundle } from "../domain/compiled-bundle.ts";
 import type { Context } from "../domain/context.ts";
+import type { FoundField } from "../domain/fields.ts";
 import type { Gate } from "../domain/gate.ts";
+import type { JsonRecord } from "../domain/json.ts";
 import type { KnownValues } from "../domain/known-values.ts";
 import type { JudgedMove, Navigation } from "../domain/navigation-question.ts";
 import type { PlannedReply } from "../domain/reply.ts";
@@ -64,6 +66,8 @@ export interface Turn {
   /** filter-rules */
   matched: readonly Rule[];
   judgedMove: JudgedMove | undefined;
+  /** Values for fields that a model read in the message; empty where none was asked. */
+  extracted: readonly FoundField[];
 
   /** resolve-relations; navigate-scenario adds rules that came into scope */
   applied: readonly Rule[];
@@ -97,7 +101,10 @@ export interface Incoming {
   readonly customerId: string;
   readonly externalId: string;
   readonly channel: Channel;
+  /** Empty for an opening, and only then. */
   readonly text: string;
+  /** The agent may speak first: there is no message. */
+  readonly opening: boolean;
   readonly idempotencyKey: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly traceId: string;

@@ -42,6 +42,7 @@ export async function dryRun(
     externalId: req.customer?.externalId ?? "",
     channel: Channel.API,
     text: req.text,
+    opening: false,
     idempotencyKey: "",
     metadata: {},
     traceId: currentTraceId() ?? "",

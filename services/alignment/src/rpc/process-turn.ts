@@ -79,6 +79,7 @@ function incomingOf(req: ProcessTurnRequest, tenantId: string): Incoming {
     externalId: req.customer?.externalId ?? "",
     channel: req.channel,
     text: req.text,
+    opening: req.opening,
     idempotencyKey: req.idempotencyKey,
     metadata: req.metadata,
     traceId: currentTraceId() ?? "",

@@ -26,7 +26,7 @@ type Needs =
   | "scenarios"
   | "budget";
 
-type Adds = "rules" | "matched" | "judgedMove" | "context";
+type Adds = "rules" | "matched" | "judgedMove" | "proposed" | "extracted" | "context";
 
 /**
  * Which candidates truly apply: by their scores where these decide, else by a model's judgement, which
@@ -45,7 +45,13 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
         const rules = byScores(candidates, given.best, turn.bundle);
         const reason = model ? "the scores decide" : "no model: the scores decide";
         const record = { skipped: reason };
-        return { ...decided(rules), judgedMove: undefined, context: turn.context, record };
+        return {
+          ...decided(rules),
+          judgedMove: undefined,
+          extracted: [],
+          context: turn.context,
+          record,
+        };
       }
 
       const calls = new ModelCalls(model);
@@ -53,7 +59,13 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
       if (answer.fault) {
         const rules = byScores(candidates, given.best, turn.bundle);
         const record = { ...calls.record, degraded: answer.fault.reason };
-        return { ...decided(rules), judgedMove: undefined, context: turn.context, record };
+        return {
+          ...decided(rules),
+          judgedMove: undefined,
+          extracted: [],
+          context: turn.context,
+          record,
+        };
       }
       const separate = judgement === "separate";
       const context =
@@ -63,6 +75,8 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
       return {
         ...decided(byJudgement(candidates, given, answer.value, turn.bundle)),
         judgedMove: moveOf(given, answer.value),
+        proposed: undefined,
+        extracted: [],
         context,
         record: { ...calls.record, ...recorded(context, turn.bundle) },
       };
@@ -70,6 +84,8 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
     off: (turn) => ({
       ...decided(byScores(turn.rules, 0, turn.bundle)),
       judgedMove: undefined,
+      proposed: undefined,
+      extracted: [],
       context: turn.context,
     }),
   };
