@@ -66,6 +66,11 @@ export interface Turn {
   /** filter-rules */
   matched: readonly Rule[];
   judgedMove: JudgedMove | undefined;
+  /**
+   * Calls that a model proposes, by tool id: an entry for each tool that it was asked about, empty when
+   * it is not wanted now. Undefined when no model was asked.
+   */
+  proposed: ReadonlyMap<string, readonly JsonRecord[]> | undefined;
   /** Values for fields that a model read in the message; empty where none was asked. */
   extracted: readonly FoundField[];
 

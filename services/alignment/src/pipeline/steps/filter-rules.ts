@@ -48,6 +48,7 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
         return {
           ...decided(rules),
           judgedMove: undefined,
+          proposed: undefined,
           extracted: [],
           context: turn.context,
           record,
@@ -62,6 +63,7 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
         return {
           ...decided(rules),
           judgedMove: undefined,
+          proposed: undefined,
           extracted: [],
           context: turn.context,
           record,
