@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { modelSettings, openModel } from "@soldier/ai/settings";
+import { modelTables } from "@soldier/ai/model-settings";
+import { openModels } from "@soldier/ai/models";
 import { type Document, settingsFor } from "@soldier/chassis/settings";
 import { z } from "zod";
 
@@ -51,10 +52,10 @@ export function banner(options: {
 }
 
 function voice(settings: Document): string {
-  const { model } = settingsFor({ settings: { model: modelSettings } }, settings);
-  const opened = openModel(model);
-  return opened
-    ? `Its voice:      ${opened.id} judges and writes`
+  const tables = settingsFor({ settings: modelTables }, settings);
+  const writer = openModels(tables, new AsyncDisposableStack()).for("generate");
+  return writer
+    ? `Its voice:      ${writer.id} judges and writes`
     : `Its voice:      keyless: scores judge and templates answer. For a model that judges and
                   writes, stop and start it so: ANTHROPIC_API_KEY=… npm start`;
 }

@@ -18,6 +18,7 @@ import {
   type SystemBlock,
   type Usage,
 } from "./language-model.ts";
+import type { Prices } from "./prices.ts";
 
 export interface AnthropicOptions {
   readonly apiKey: string;
@@ -29,6 +30,7 @@ export interface AnthropicOptions {
   readonly thinking: "auto" | "disabled" | "between_tools" | "adaptive";
   /** How thorough the model is; undefined leaves it to the provider. */
   readonly effort?: "low" | "medium" | "high" | "xhigh" | "max" | undefined;
+  readonly prices?: Prices | undefined;
 }
 
 /**
@@ -81,7 +83,7 @@ export function anthropicModel(options: AnthropicOptions): LanguageModel {
       throw anthropicFault(error, options.model);
     }
   };
-  return languageModel(`anthropic:${options.model}`, exchange, options.limits);
+  return languageModel(`anthropic:${options.model}`, exchange, options.limits, options.prices);
 }
 
 function body(

@@ -11,7 +11,9 @@ import {
   type Usage,
 } from "./language-model.ts";
 import { observedExchange } from "./observed-exchange.ts";
+import type { Prices } from "./prices.ts";
 import { structured } from "./structured.ts";
+import { telling } from "./telling.ts";
 
 /** The shape that an answer must have: JSON that fits the schema. */
 export interface Format {
@@ -54,15 +56,22 @@ export function languageModel(
   id: string,
   exchange: Exchange,
   limits: Limits = defaultLimits,
+  prices?: Prices,
 ): LanguageModel {
   const observed = observedExchange(id, (req, format, signal) =>
     timed(exchange, limits, req, format, signal),
   );
   return {
     id,
-    generate: (req, signal) => collect(observed(req, undefined, signal)),
-    stream: (req, signal) => observed(req, undefined, signal),
-    structured: (req, signal) => structured((asked) => collect(observed(asked, req, signal)), req),
+    generate: (req, signal) =>
+      telling(id, prices, req).whole((measure) =>
+        collect(measure(observed(req, undefined, signal))),
+      ),
+    stream: (req, signal) => telling(id, prices, req).pieces(observed(req, undefined, signal)),
+    structured: (req, signal) =>
+      telling(id, prices, req).whole((measure) =>
+        structured((asked) => collect(measure(observed(asked, req, signal))), req),
+      ),
   };
 }
 

@@ -24,6 +24,29 @@ export interface ModelRequest {
   readonly maxTokens: number;
   /** Texts that end the generation; they are not part of the result. */
   readonly stop?: readonly string[];
+  /** 0 to 2. Not sent to models that refuse one; undefined leaves it to the provider. */
+  readonly temperature?: number;
+  /**
+   * Told of every call of a model that the request leads to, as it ends: the one that answered,
+   * those of a chain that failed before it, and those that were passed over.
+   */
+  readonly onCall?: (call: ModelCall) => void;
+}
+
+/** How one call of one model went. A repair of a structured answer counts into its call. */
+export interface ModelCall {
+  /** The model's id, "provider:model". */
+  readonly model: string;
+  /** The fault's reason; undefined when it answered, or when its reader left. */
+  readonly failed?: string;
+  /** From the call to its end; 0 when it was passed over because it is left alone for a while. */
+  readonly durationMs: number;
+  /** From the call to the first text; undefined when none came. */
+  readonly firstTokenMs?: number;
+  /** What was used, also by answers that did not fit; undefined when the provider did not say. */
+  readonly usage?: Usage;
+  /** What that cost, in millionths of a US dollar; undefined when usage or prices are unknown. */
+  readonly costMicros?: number;
 }
 
 export interface StructuredRequest<T> extends ModelRequest {
@@ -106,6 +129,11 @@ const modelFaults = {
 
 export type ModelFaultReason = keyof typeof modelFaults;
 
+/** Whether another model may do better; a call that was cancelled is no failure of the model's. */
+export function isModelFault({ reason }: Fault): boolean {
+  return Object.hasOwn(modelFaults, reason);
+}
+
 export function modelFault(
   reason: ModelFaultReason,
   message: string,
@@ -113,6 +141,13 @@ export function modelFault(
 ): Fault {
   return new Fault(modelFaults[reason], message, { ...options, reason });
 }
+
+export const noUsage: Usage = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+};
 
 export function addUsage(a: Usage, b: Usage): Usage {
   return {

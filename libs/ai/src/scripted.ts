@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Fault } from "@soldier/kernel/fault";
 import { defaultLimits, type Exchange, languageModel, type Limits } from "./exchange.ts";
 import type { LanguageModel, ModelRequest, StopReason } from "./language-model.ts";
+import type { Prices } from "./prices.ts";
 
 /** One answer: a text, JSON for a structured call, a failure, or a text that ends badly. */
 export type ScriptedAnswer =
@@ -35,6 +36,7 @@ export interface ScriptedOptions {
   /** Before each further word. Default 0. */
   readonly wordDelayMs?: number;
   readonly limits?: Limits;
+  readonly prices?: Prices | undefined;
 }
 
 export interface ScriptedModel extends LanguageModel {
@@ -88,7 +90,7 @@ export function scriptedModel(script: Script, options: ScriptedOptions = {}): Sc
   };
 
   return {
-    ...languageModel(id, exchange, limits),
+    ...languageModel(id, exchange, limits, options.prices),
     requests,
     get calls() {
       return calls;

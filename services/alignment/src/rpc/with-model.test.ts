@@ -63,7 +63,7 @@ describe("a turn with a model", () => {
     expect(completed.turn?.replySource).toBe(ReplySource.MODEL);
     const { record } = desk.peers;
     expect(record.modelCalls).toMatchObject([
-      { purpose: "generate", model: "scripted:claude-sonnet-5-5" },
+      { purpose: "generate", model: "scripted:model" },
     ]);
     expect(record.modelCallDepth).toBe(1);
     expect(record.modelCalls[0]?.promptHash).toMatch(/^[0-9a-f]{64}$/);
