@@ -828,7 +828,8 @@ export type VariableRecord = Message<"soldier.audit.v1.VariableRecord"> & {
   name: string;
 
   /**
-   * "tool", "cache", "customer", "group", "agent", "global", "default", "unresolved".
+   * "tool", "cache", "customer", "group", "agent", "global", "default", "unresolved"; "stale": a value
+   * whose time was over, because its tool gave no other.
    *
    * @generated from field: string source = 2;
    */
@@ -898,7 +899,7 @@ export type ToolCallRecord = Message<"soldier.audit.v1.ToolCallRecord"> & {
   durationMs: number;
 
   /**
-   * The reason of its failure.
+   * The reason of its failure; of a success, what was left out of account.
    *
    * @generated from field: string reason = 8;
    */
