@@ -160,7 +160,17 @@ describe("a session that is being answered", () => {
     const { reply, deltas } = await desk.say("when do you open?", { sessionId });
     expect([reply, deltas]).toEqual(["", []]);
     expect(desk.peers.commits.at(-1)).toMatchObject({ status: SessionStatus.INTERRUPTED });
-    expect(desk.peers.commits.at(-1)?.turn?.userText).toBe("when do you open?");
+    const { turn, record } = desk.peers.commits.at(-1) ?? {};
+    expect(turn).toMatchObject({
+      userText: "when do you open?",
+      replyText: "",
+      outcome: TurnOutcome.SILENT,
+    });
+    expect(record?.modelCalls).toEqual([]);
+    expect(record?.toolCalls).toEqual([]);
+    expect(record?.steps.find(({ name }) => name === "generate")?.skipped).toBe(
+      "the session is in a person's hands",
+    );
   });
 });
 

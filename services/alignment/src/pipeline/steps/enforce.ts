@@ -102,7 +102,9 @@ export function enforce({ model }: Means): Step<Needs, "reply"> {
     },
     off({ draft }) {
       draft.gate.open();
-      const outcome = draft.failed ? TurnOutcome.DEGRADED : TurnOutcome.COMPLETED;
+      // Nothing was written, not even a fallback: it is nobody's turn to speak.
+      const spoken = draft.failed ? TurnOutcome.DEGRADED : TurnOutcome.COMPLETED;
+      const outcome = draft.source === "none" ? TurnOutcome.SILENT : spoken;
       const reply = { text: draft.gate.shown, source: sources[draft.source], outcome };
       return { reply };
     },

@@ -32,7 +32,7 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
     name: "receive",
     async run({ incoming, claim, outlet }, signal) {
       const receivedAt = means.clock.now();
-      checkText(incoming.text, means.limits.messageSizeMaxBytes);
+      checkText(incoming, means.limits.messageSizeMaxBytes);
       const turnId = newId();
       const opening = incoming.sessionId ? undefined : await opened(incoming, means);
       const begun = await begin(incoming, opening, turnId, means, signal);
@@ -180,6 +180,7 @@ const silentSteps = [
   "retrieve",
   "rerank",
   "filter-rules",
+  "adjudicate-scenario",
   "resolve-relations",
   "navigate-scenario",
   "execute-tools",
@@ -187,7 +188,14 @@ const silentSteps = [
   "enforce",
 ];
 
-function checkText(text: string, sizeMaxBytes: number): void {
+/** A message says something; an opening has none. */
+function checkText({ text, opening }: Incoming, sizeMaxBytes: number): void {
+  if (opening && text !== "")
+    throw new Fault("invalid", "an opening has no message: the agent speaks first", {
+      reason: "OPENING_WITH_MESSAGE",
+      fields: [{ field: "text", description: "must be empty with opening" }],
+    });
+  if (opening) return;
   const sizeBytes = Buffer.byteLength(text);
   if (sizeBytes > sizeMaxBytes)
     throw new Fault("invalid", `the message has ${sizeBytes} bytes; it may have ${sizeMaxBytes}`, {
@@ -203,9 +211,11 @@ function checkText(text: string, sizeMaxBytes: number): void {
 
 /** The same request again has the same hash; anything else under its key is refused. */
 function hashOf(incoming: Incoming): Uint8Array<ArrayBuffer> {
-  const { agent, sessionId, customerId, externalId, channel, text } = incoming;
-  const asked = JSON.stringify([agent, sessionId, customerId, externalId, channel, text]);
-  return new Uint8Array(createHash("sha256").update(asked).digest());
+  const { agent, sessionId, customerId, externalId, channel, text, opening } = incoming;
+  const asked = [agent, sessionId, customerId, externalId, channel, text];
+  // Added at the end, so that a key given before openings were known still finds its turn.
+  const all = JSON.stringify(opening ? [...asked, "opening"] : asked);
+  return new Uint8Array(createHash("sha256").update(all).digest());
 }
 
 function channelOf({ channel }: Incoming): Channel {
