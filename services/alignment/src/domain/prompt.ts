@@ -108,7 +108,11 @@ function situation(question: PromptQuestion, memories: readonly string[]): strin
     .join("\n\n");
 }
 
-function facts(values: JsonRecord, withheld: ReadonlySet<string> = new Set()): readonly string[] {
+/** Names and values, a line each, without those held back from a model. */
+export function facts(
+  values: JsonRecord,
+  withheld: ReadonlySet<string> = new Set(),
+): readonly string[] {
   return Object.entries(values)
     .filter(([name]) => !withheld.has(name))
     .map(

@@ -25,12 +25,14 @@ export interface ReplyQuestion {
 /** What rules say by templates in one turn, at most: more is a lecture. */
 const ruleRepliesMax = 2;
 
-/** What a template says word for word; it wins over everything, and no model is asked. */
-export function exclusiveReply(candidates: readonly TemplateCandidate[]): PlannedReply | undefined {
-  const [best] = candidates
-    .filter(({ mode, text }) => mode === "EXCLUSIVE" && text !== undefined)
-    .toSorted((a, b) => b.priority - a.priority);
-  return best && said([best]);
+/** One template, word for word. */
+export function saidByTemplate({ id }: TemplateCandidate, text: string, reason = ""): PlannedReply {
+  return { source: "template", text, templateIds: [id], reason };
+}
+
+/** What the engine has to ask before it can go on, in its author's words. */
+export function asking(asks: readonly string[]): PlannedReply {
+  return { source: "prompt", text: distinct(asks).join("\n\n"), templateIds: [], reason: "" };
 }
 
 /**

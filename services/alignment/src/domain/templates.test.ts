@@ -1,39 +1,52 @@
+import type { JsonValue } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { bindingsOf } from "./expressions.ts";
+import type { JsonRecord } from "./json.ts";
 import type { KnownValues } from "./known-values.ts";
-import { composedReply, exclusiveReply, fallbackReply } from "./reply.ts";
+import { composedReply, fallbackReply } from "./reply.ts";
 import { nowhere, type Place } from "./scope.ts";
-import { templateCandidates } from "./templates.ts";
+import { fieldIn, preambles, shownText, templateCandidates } from "./templates.ts";
 import { someBundle, someValues } from "./testing.ts";
 
-function candidates(
-  templates: readonly Record<string, string | number>[],
+interface Moment {
+  readonly applied?: readonly string[];
+  readonly known?: KnownValues;
+  readonly place?: Place;
+  readonly step?: string[];
+  readonly agent?: Record<string, JsonValue>;
+}
+
+type Templates = readonly (Record<string, JsonValue> & { readonly name: string })[];
+
+function question(
+  templates: Templates,
   {
-    applied = templates.map(({ name }) => String(name)),
+    applied = templates.map(({ name }) => name),
     known = someValues(),
     place = nowhere,
-    step = [] as string[],
-  } = {} as {
-    applied?: readonly string[];
-    known?: KnownValues;
-    place?: Place;
-    step?: string[];
-  },
+    step = [],
+    agent = {},
+  }: Moment = {},
 ) {
   const bundle = someBundle({
+    agent: { settings: agent },
     rules: applied.map((name) => ({ id: `r-${name}`, name: `r-${name}`, templateIds: [name] })),
     scenarios: [{ id: "book", steps: [{ id: "s1", templateIds: step }] }],
-    templates: templates.map((template) => ({ id: String(template["name"]), ...template })),
+    templates: templates.map((template) => ({ id: template.name, ...template })),
   });
-  return templateCandidates({
+  return {
     bundle,
     applied: bundle.rules,
     step: bundle.scenariosById.get("book")?.steps.get("s1"),
     place,
     known,
     bindings: bindingsOf(known),
-    unfinished: new Set(),
-  });
+    unfinished: new Set<string>(),
+  };
+}
+
+function candidates(templates: Templates, moment: Moment = {}) {
+  return templateCandidates(question(templates, moment));
 }
 
 const exclusive = "TEMPLATE_MODE_EXCLUSIVE";
@@ -60,13 +73,80 @@ describe("a template", () => {
   it("with a name that has no value is not eligible, and says which", () => {
     const [found] = candidates([{ name: "t", text: "{order_status}", mode: exclusive }]);
     expect(found).toMatchObject({ text: undefined, reason: "unresolved: order_status" });
-    expect(exclusiveReply(found ? [found] : [])).toBeUndefined();
+    expect(found?.parts).toEqual([]);
   });
   it("with an explicit condition needs it, whatever its text", () => {
     const ready = { name: "ready", text: "Your order is ready.", conditions: "has(results.order)" };
     expect(candidates([ready])[0]?.reason).toBe("its conditions are false");
     const known = someValues({ results: { order: {} } });
     expect(candidates([ready], { known })[0]?.text).toBe("Your order is ready.");
+  });
+  it("reaches into objects and lists, and into nothing that is not there", () => {
+    const items = [{ name: "oak shelf" }, { name: "vase" }];
+    const known = someValues({ results: { find: { order: { items, tags: [] } } } });
+    const said = (text: string) => candidates([{ name: "t", text }], { known })[0];
+    expect(said("The {order.items.0.name} and the {order.items[1].name}.")?.text).toBe(
+      "The oak shelf and the vase.",
+    );
+    expect(said("{order.items.2.name}")?.reason).toBe("unresolved: order.items.2.name");
+    expect(said("{order.items}{order.tags}")?.reason).toBe("unresolved: order.items, order.tags");
+  });
+  it("never reads a value as a template", () => {
+    const known = someValues({ profile: { email: "ada@x.example" }, fields: { n: "{email} {{x" } });
+    expect(candidates([{ name: "t", text: "So {n}." }], { known })[0]?.text).toBe(
+      "So {email} {{x.",
+    );
+  });
+  it("needs the names that it requires, though its text does not say them", () => {
+    const ready = {
+      name: "ready",
+      text: "It is ready.",
+      requiredNames: ["order", "results.find.at"],
+    };
+    const said = (results: JsonRecord) =>
+      candidates([ready], { known: someValues({ results }) })[0];
+    expect(said({})?.reason).toBe("required: order, results.find.at");
+    expect(said({ find: { order: {}, at: "" } })?.reason).toBe("required: results.find.at");
+    expect(said({ find: { order: {}, at: "noon" } })?.text).toBe("It is ready.");
+  });
+  it("that a model has to fill in can't be said without one, and hides what is withheld from it", () => {
+    const known = someValues({ profile: { email: "ada@x.example", plan: "gold" } });
+    const text = "{plan}: {generative.balance} to {profile.email}";
+    const [found] = candidates([{ name: "t", text }], { known });
+    expect(found).toMatchObject({
+      text: undefined,
+      isFillable: true,
+      reason: "needs a model to fill in generative.balance",
+    });
+    expect(found && shownText(found, (name) => fieldIn(name) === "email")).toBe(
+      "gold: {generative.balance} to {profile.email}",
+    );
+  });
+  it("that only opens a reply never answers, but is offered as an opening", () => {
+    const kind = "TEMPLATE_KIND_PREAMBLE";
+    const templates = [
+      { name: "ack", text: "Sure thing, {name}.", kind },
+      { name: "look", text: "Let me look.", kind },
+    ];
+    for (const agent of [{}, { replyMode: exclusive }])
+      expect(candidates(templates, { applied: ["ack"], agent })).toEqual([]);
+    const known = someValues({ profile: { name: "Ada" } });
+    expect(preambles(question(templates, { applied: ["ack"], known }))).toEqual([
+      "Sure thing, Ada.",
+      "Let me look.",
+    ]);
+    expect(preambles(question(templates))).toEqual(["Let me look."]);
+  });
+  it("for everywhere needs no one to name it only where the agent is EXCLUSIVE", () => {
+    const gen = { name: "gen", text: "How can I help?" };
+    const dst = { name: "dst", text: "Where to?", scope: "SCOPE_SCENARIO", scenarioId: "book" };
+    const named = { name: "named", text: "Of a rule." };
+    const found = (agent: Record<string, JsonValue>) => {
+      const asked = question([gen, dst, named], { applied: ["named"], agent });
+      return templateCandidates({ ...asked, applied: [] }).map(({ name }) => name);
+    };
+    expect(found({})).toEqual([]);
+    expect(found({ replyMode: exclusive })).toEqual(["gen"]);
   });
   it("of a scenario is not eligible outside of it, and needs no rule inside", () => {
     const dst = { name: "dst", text: "Where to?", scope: "SCOPE_SCENARIO", scenarioId: "book" };
@@ -81,13 +161,6 @@ describe("a template", () => {
 
 describe("a reply without a model", () => {
   const nothing = { asks: [], arrived: false, stepAsks: "", stepInstructions: "" };
-  it("is an EXCLUSIVE template before all else, the one of highest priority", () => {
-    const found = candidates([
-      { name: "a", text: "A.", mode: exclusive },
-      { name: "b", text: "B.", mode: exclusive, priority: 5 },
-    ]);
-    expect(exclusiveReply(found)?.text).toBe("B.");
-  });
   it("says what rules say, then what the step says, and nothing twice", () => {
     const found = candidates(
       [

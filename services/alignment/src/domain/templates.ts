@@ -1,10 +1,12 @@
+import { segmentsOf, type TemplatePart } from "@soldier/kernel/template-text";
 import type { Rule } from "@soldier/proto/config/v1/rule";
 import type { Step } from "@soldier/proto/config/v1/scenario";
-import { TemplateMode } from "@soldier/proto/config/v1/template";
+import { TemplateKind, TemplateMode } from "@soldier/proto/config/v1/template";
 import type { CompiledBundle, CompiledTemplate } from "./compiled-bundle.ts";
 import type { Bindings } from "./expressions.ts";
 import type { Json } from "./json.ts";
 import { type KnownValues, lookUp } from "./known-values.ts";
+import { agentsReplyMode, replyMode } from "./reply-mode.ts";
 import { inScope, isGlobal, type Place } from "./scope.ts";
 
 /** A template that may be said in this turn, with its text or the reason why it can't be. */
@@ -18,7 +20,20 @@ export interface TemplateCandidate {
   readonly priority: number;
   /** The rule that names it; undefined for one of the step or of its own scope. */
   readonly rule: Rule | undefined;
+  /** An applied rule or the step names it; else it offers itself. */
+  readonly named: boolean;
+  /** A model could say it: nothing is against it but names {generative.x}, which only a model fills in. */
+  readonly isFillable: boolean;
+  /** Its text in pieces, all values filled in but those that a model is to find; empty when refused. */
+  readonly parts: readonly FilledPart[];
 }
+
+/** A piece of a template's text: the author's words, the value of a name, or a model's to fill in. */
+export type FilledPart =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "value"; readonly text: string; readonly name: string }
+  /** The name without "generative.". */
+  | { readonly kind: "generative"; readonly name: string };
 
 export interface TemplateQuestion {
   readonly bundle: CompiledBundle;
@@ -31,37 +46,65 @@ export interface TemplateQuestion {
   readonly unfinished: ReadonlySet<string>;
 }
 
+type Standing = Pick<TemplateQuestion, "bundle" | "place" | "known" | "bindings">;
+
 /**
  * The templates of this turn in the order in which they are preferred: those of applied rules, then of
- * the step, then those that belong to this place or moment without being named.
+ * the step, then those that belong to this place or moment without being named. PREAMBLEs are not
+ * among them: they never answer.
  */
 export function templateCandidates(question: TemplateQuestion): readonly TemplateCandidate[] {
-  const { bundle, applied, step, place } = question;
+  const { bundle, applied, step } = question;
   const seen = new Set<string>();
-  const once = (ids: readonly string[], rule: Rule | undefined) =>
+  const once = (ids: readonly string[], rule: Rule | undefined, named: boolean) =>
     ids
       .flatMap((id) => bundle.templatesById.get(id) ?? [])
+      .filter(({ template }) => !isPreamble(template))
       .filter(({ template }) => !seen.has(template.id) && Boolean(seen.add(template.id)))
       .toSorted((a, b) => b.template.priority - a.template.priority)
-      .map((compiled) => candidate(compiled, rule, question));
-  const named = [
-    ...applied.flatMap((rule) => truthful(once(rule.templateIds, rule), rule.toolIds, question)),
-    ...truthful(once(step?.templateIds ?? [], undefined), step?.toolIds ?? [], question),
+      .map((compiled) => candidate(compiled, rule, question, named));
+  return [
+    ...applied.flatMap((rule) =>
+      truthful(once(rule.templateIds, rule, true), rule.toolIds, question),
+    ),
+    ...truthful(once(step?.templateIds ?? [], undefined, true), step?.toolIds ?? [], question),
+    ...once(
+      unnamed(question).map(({ template }) => template.id),
+      undefined,
+      false,
+    ),
   ];
-  // Unnamed templates speak for a place, or for the moment that their conditions describe.
-  const unnamed = bundle.unnamedTemplates.filter(
+}
+
+/** What a reply may open with ("Let me look."): PREAMBLEs of rules, step and place that can be said now. */
+export function preambles(question: TemplateQuestion): readonly string[] {
+  const { bundle, applied, step, place } = question;
+  const ids = [...applied.flatMap(({ templateIds }) => templateIds), ...(step?.templateIds ?? [])];
+  const found = [
+    ...ids.flatMap((id) => bundle.templatesById.get(id) ?? []),
+    ...bundle.unnamedTemplates.filter(({ template }) => inScope(template, place)),
+  ].filter(({ template }) => isPreamble(template));
+  const texts = found.flatMap((each) => candidate(each, undefined, question).text ?? []);
+  return [...new Set(texts)];
+}
+
+/**
+ * Templates that nobody names speak for a place, or for the moment that their conditions describe;
+ * where every reply is a template, those for everywhere speak for themselves.
+ */
+function unnamed({ bundle, place }: TemplateQuestion): readonly CompiledTemplate[] {
+  const offersAll =
+    agentsReplyMode(bundle) === "EXCLUSIVE" && replyMode(bundle, place) === "EXCLUSIVE";
+  return bundle.unnamedTemplates.filter(
     ({ template }) =>
       template.mode !== TemplateMode.FALLBACK &&
       inScope(template, place) &&
-      (!isGlobal(template) || template.conditions !== ""),
+      (offersAll || !isGlobal(template) || template.conditions !== ""),
   );
-  return [
-    ...named,
-    ...once(
-      unnamed.map(({ template }) => template.id),
-      undefined,
-    ),
-  ];
+}
+
+function isPreamble({ kind }: CompiledTemplate["template"]): boolean {
+  return kind === TemplateKind.PREAMBLE;
 }
 
 /**
@@ -78,71 +121,124 @@ function truthful(
   const name = bundle.toolsById.get(failed)?.name ?? failed;
   return candidates.map((each) => {
     const own = bundle.templatesById.get(each.id)?.template.conditions ?? "";
-    if (each.mode === "FALLBACK" || own !== "" || each.text === undefined) return each;
-    return { ...each, text: undefined, reason: `its tool has not succeeded: ${name}` };
+    if (each.mode === "FALLBACK" || own !== "" || each.parts.length === 0) return each;
+    return refusedFor(each, `its tool has not succeeded: ${name}`);
   });
+}
+
+/** The candidate, no longer eligible. */
+export function refusedFor(candidate_: TemplateCandidate, reason: string): TemplateCandidate {
+  return { ...candidate_, text: undefined, isFillable: false, parts: [], reason };
 }
 
 export function candidate(
   compiled: CompiledTemplate,
   rule: Rule | undefined,
-  {
-    bundle,
-    place,
-    known,
-    bindings,
-  }: Pick<TemplateQuestion, "bundle" | "place" | "known" | "bindings">,
+  { bundle, place, known, bindings }: Standing,
+  named = false,
 ): TemplateCandidate {
   const { template } = compiled;
-  const described = {
+  const bare: TemplateCandidate = {
     id: template.id,
     name: template.name,
     mode: modes[template.mode] ?? "SUGGEST",
     priority: template.priority,
     rule,
-  } as const;
-  const refused = (reason: string) => ({ ...described, text: undefined, reason });
-  if (!inScope(template, place)) return refused("out of scope");
+    named,
+    text: undefined,
+    isFillable: false,
+    parts: [],
+    reason: "",
+  };
+  if (!inScope(template, place)) return refusedFor(bare, "out of scope");
   const conditions = bundle.expressions.evaluate(template.conditions, bindings);
   if (!conditions.holds)
-    return refused(
+    return refusedFor(
+      bare,
       conditions.error ? `conditions: ${conditions.error}` : "its conditions are false",
     );
-  const { text, unresolved } = rendered(compiled, known);
-  if (unresolved.length > 0) return refused(`unresolved: ${unresolved.join(", ")}`);
-  if (text === "") return refused("it says nothing");
-  return { ...described, text, reason: "" };
+  const missing = template.requiredNames.filter((name) => !isGiven(lookUp(known, name)));
+  if (missing.length > 0) return refusedFor(bare, `required: ${missing.join(", ")}`);
+  const { parts, unresolved } = filled(compiled.parts, known);
+  if (unresolved.length > 0) return refusedFor(bare, `unresolved: ${unresolved.join(", ")}`);
+  const toFill = parts.flatMap((part) => (part.kind === "generative" ? [part.name] : []));
+  if (toFill.length > 0) {
+    const names = [...new Set(toFill)].map((name) => `generative.${name}`).join(", ");
+    return { ...bare, parts, isFillable: true, reason: `needs a model to fill in ${names}` };
+  }
+  const text = saidOf(parts);
+  return text === "" ? refusedFor(bare, "it says nothing") : { ...bare, parts, text };
 }
 
-/** The text with every name filled in; a name without a value makes it unusable, never a hole. */
-export function rendered(
-  { parts }: CompiledTemplate,
-  known: KnownValues,
-): { readonly text: string; readonly unresolved: readonly string[] } {
-  const unresolved: string[] = [];
-  const text = parts
+/** Its text as a model may see it: names to fill in, and names of values withheld from it, in braces. */
+export function shownText(
+  { parts }: TemplateCandidate,
+  isWithheld: (name: string) => boolean = () => false,
+): string {
+  return parts
     .map((part) => {
-      if (part.kind === "text") return part.text;
-      const value = spoken(lookUp(known, part.name));
-      if (value === undefined) unresolved.push(part.name);
-      return value ?? "";
+      if (part.kind === "generative") return `{generative.${part.name}}`;
+      return part.kind === "value" && isWithheld(part.name) ? `{${part.name}}` : part.text;
     })
-    .join("");
-  return { text: text.trim(), unresolved };
+    .join("")
+    .trim();
 }
 
-/** The names that a template needs. */
-export function namesOf({ parts }: CompiledTemplate): readonly string[] {
-  return parts.flatMap((part) => (part.kind === "name" ? [part.name] : []));
+/** Every name but the model's own, which have no value yet; a name without a value is never a hole. */
+function filled(
+  parts: readonly TemplatePart[],
+  known: KnownValues,
+): { readonly parts: readonly FilledPart[]; readonly unresolved: readonly string[] } {
+  const unresolved = new Set<string>();
+  const made = parts.map((part): FilledPart => {
+    if (part.kind === "text") return part;
+    const own = generativeName(part.name);
+    if (own !== undefined) return { kind: "generative", name: own };
+    const value = spoken(lookUp(known, part.name));
+    if (value === undefined) unresolved.add(part.name);
+    return { kind: "value", text: value ?? "", name: part.name };
+  });
+  return { parts: made, unresolved: [...unresolved] };
 }
 
-/** A value as it can be said; undefined for one that can't, such as an object. */
+function saidOf(parts: readonly FilledPart[]): string {
+  return parts
+    .map((part) => (part.kind === "generative" ? "" : part.text))
+    .join("")
+    .trim();
+}
+
+/** "account_balance" of "generative.account_balance"; undefined for a name of another kind. */
+function generativeName(name: string): string | undefined {
+  return name.startsWith(generativePrefix) ? name.slice(generativePrefix.length) : undefined;
+}
+
+const generativePrefix = "generative.";
+
+/** The names whose values a template needs; what a model fills in it may know under the same name. */
+export function namesOf({ parts, template }: CompiledTemplate): readonly string[] {
+  const inText = parts.flatMap((part) => (part.kind === "name" ? [part.name] : []));
+  return [...inText.map((name) => generativeName(name) ?? name), ...template.requiredNames];
+}
+
+/** The field that a name may mean: "email" in "profile.email", "fields.email" and "email". */
+export function fieldIn(name: string): string {
+  const [head = "", next = head] = segmentsOf(name);
+  return ["profile", "fields", "session"].includes(head) ? next : head;
+}
+
+/** A value as it can be said, lists joined by commas; undefined for one that can't, such as an object. */
 export function spoken(value: Json | undefined): string | undefined {
   if (typeof value === "string") return value === "" ? undefined : value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (!Array.isArray(value) || value.length === 0) return undefined;
   const items = value.map(spoken);
   return items.every((item) => item !== undefined) ? items.join(", ") : undefined;
+}
+
+/** Whether there is something: an object counts, an empty text or list does not. */
+function isGiven(value: Json | undefined): boolean {
+  return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
 }
 
 const modes: Partial<Record<TemplateMode, TemplateCandidate["mode"]>> = {

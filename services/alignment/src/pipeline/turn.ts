@@ -164,6 +164,8 @@ export interface Draft {
   readonly fallbackReason: string;
   /** A model's failure made it one. */
   readonly failed: boolean;
+  /** A model wrote it, or filled a template in: what only a judge can check is judged. */
+  readonly isGenerated: boolean;
   /** Writes again after a violation, going on from what was shown; undefined without a model. */
   readonly rewrite: Rewrite | undefined;
 }

@@ -129,7 +129,7 @@ async function judgedChecks(
   if (plain.some(({ passed }) => !passed)) return plain;
   const critique = settings.generation.self_critique && turn.draft.source === "model";
   if (demands.length === 0 && !critique) return plain;
-  if (!calls || turn.draft.source !== "model")
+  if (!calls || !turn.draft.isGenerated)
     return [
       ...plain,
       ...demands.map((constraint) => ({

@@ -1,6 +1,4 @@
-import { create } from "@bufbuild/protobuf";
 import { Fault } from "@soldier/kernel/fault";
-import { TemplateCandidateSchema } from "@soldier/proto/audit/v1/turn_record";
 import type { Step as ScenarioStep } from "@soldier/proto/config/v1/scenario";
 import { checked, constraintsOf } from "../../domain/checks.ts";
 import { type Bindings, bindingsOf } from "../../domain/expressions.ts";
@@ -10,12 +8,13 @@ import { buildPrompt } from "../../domain/prompt.ts";
 import {
   builtInLeave,
   composedReply,
-  exclusiveReply,
   fallbackReply,
   type PlannedReply,
 } from "../../domain/reply.ts";
+import { templateRecords } from "../../domain/template-records.ts";
 import { candidate, type TemplateCandidate, templateCandidates } from "../../domain/templates.ts";
 import { placeOf } from "../../domain/turn-values.ts";
+import { chosenReply } from "../choose-template.ts";
 import type { Means } from "../means.ts";
 import { ModelCalls } from "../model-calls.ts";
 import { instructions } from "../prompts.ts";
@@ -64,24 +63,37 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
         templateIds: planned.templateIds,
         fallbackReason: planned.reason,
         failed: false,
+        isGenerated: false,
         rewrite: undefined,
       });
-      const recorded = (used: readonly string[]) => ({
-        templates: candidates.map(({ id, name, mode, text, reason }) =>
-          create(TemplateCandidateSchema, {
-            templateId: id,
-            name,
-            mode,
-            used: used.includes(id),
-            reason: used.includes(id) || text === undefined ? reason : "not needed",
-          }),
-        ),
+      const recorded = (used: readonly string[], notes?: ReadonlyMap<string, string>) => ({
+        templates: templateRecords(candidates, used, notes),
       });
 
-      const exclusive = exclusiveReply(candidates);
-      if (exclusive) {
-        gate.write(exclusive.text);
-        return { draft: draft(exclusive), record: { facts: recorded(exclusive.templateIds) } };
+      const choosing = model && new ModelCalls(model);
+      const question = { candidates, asks: asksOf(turn), constraints, bindings, step };
+      const chosen = await chosenReply(question, turn, choosing);
+      if (chosen) {
+        signal.throwIfAborted();
+        const { reason, failed, isGenerated, notes } = chosen;
+        const planned =
+          chosen.planned ?? fallbackReply(candidates, agentsFallback(turn, bindings), reason);
+        const isDown = failed !== "" && chosen.planned === undefined;
+        // Where a model's failure is the reason, enforce says the fallback.
+        if (!isDown) gate.write(planned.text);
+        return {
+          draft: {
+            ...draft(planned),
+            isGenerated,
+            failed: isDown,
+            ...(isDown && { fallbackReason: failed }),
+          },
+          record: {
+            ...choosing?.record,
+            ...(failed !== "" && { degraded: failed }),
+            facts: recorded(planned.templateIds, notes),
+          },
+        };
       }
       if (!model) {
         const waiting = unfinishedTool(turn, step);
@@ -150,6 +162,7 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
           templateIds: [],
           fallbackReason: failure ?? "",
           failed: failure !== undefined,
+          isGenerated: true,
           rewrite: write,
         },
         record: {
@@ -171,6 +184,7 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
         templateIds: [],
         fallbackReason: "",
         failed: false,
+        isGenerated: false,
         rewrite: undefined,
       },
     }),
