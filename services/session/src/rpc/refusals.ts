@@ -31,6 +31,18 @@ export function leaseLost(): Fault {
   });
 }
 
+export function toolCallKeyReused(): Fault {
+  return new Fault("conflict", "the tool call's key was used for another call", {
+    reason: "TOOL_CALL_KEY_REUSED",
+  });
+}
+
+export function toolCallNotFound(key: string): Fault {
+  return new Fault("not-found", `no tool call ${key} was begun`, {
+    reason: "TOOL_CALL_NOT_FOUND",
+  });
+}
+
 export function versionConflict(expected: bigint, version: bigint): Fault {
   const text = `the session is at version ${version}, the turn was made from ${expected}`;
   return new Fault("conflict", text, { reason: "VERSION_CONFLICT" });

@@ -14,6 +14,7 @@ import type { Stored } from "../store/session-store.ts";
 import { sessionAudited, sessionClosed } from "./events.ts";
 import * as refusals from "./refusals.ts";
 import { type SessionParts, shown, viewerOf } from "./session-parts.ts";
+import { toolCallRpc } from "./tool-call-rpc.ts";
 import { turnRpc } from "./turn-rpc.ts";
 
 const idShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -24,6 +25,7 @@ export function sessionRpc(parts: SessionParts): Route {
 
   return route(SessionService, {
     ...turnRpc(parts),
+    ...toolCallRpc(parts),
 
     async getSession({ sessionId }, ctx) {
       const stored = await store.get(viewerOf(ctx), sessionId);

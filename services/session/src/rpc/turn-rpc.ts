@@ -21,6 +21,7 @@ import type {
   HeldLease,
   Stored,
   StoredStatus,
+  UsedToday,
 } from "../store/session-store.ts";
 import { sessionClosed as closedEvents, turnCommitted } from "./events.ts";
 import * as refusals from "./refusals.ts";
@@ -45,7 +46,11 @@ export function turnRpc(
   return {
     async beginTurn(req, ctx) {
       const beginning = beginningOf(req, leaseMs, clock.now());
-      const begun = await store.begin(viewerOf(ctx), beginning);
+      const viewer = viewerOf(ctx);
+      const [begun, usage] = await Promise.all([
+        store.begin(viewer, beginning),
+        req.readUsage ? store.usageToday(viewer.tenantId) : undefined,
+      ]);
       switch (begun.kind) {
         case "begun":
           return {
@@ -54,6 +59,7 @@ export function turnRpc(
             history: [...begun.history],
             lease: leaseMessage(begun.lease),
             turnNumber: begun.stored.session.turnCount + 1,
+            ...(usage && { usageToday: usage }),
           };
         case "answered":
           return {
@@ -97,6 +103,7 @@ export function turnRpc(
         turn,
         event: turnCommitted(viewer, turn, req, now),
         closing: (session) => closedEvents(viewer, session, now),
+        usage: usageOf(req),
         now,
       });
       switch (result.kind) {
@@ -163,6 +170,12 @@ function turnOf(req: CommitTurnRequest, lease: HeldLease, now: Date): Turn {
   return turn;
 }
 
+function usageOf({ usage }: CommitTurnRequest): UsedToday | undefined {
+  if (usage && (usage.tokens < 0n || usage.costMicros < 0n))
+    throw refusals.fieldInvalid("usage", "can't be less than nothing");
+  return usage;
+}
+
 const storedStatuses: readonly StoredStatus[] = [
   SessionStatus.ACTIVE,
   SessionStatus.INTERRUPTED,
@@ -176,7 +189,7 @@ function statusAfter(status: SessionStatus): StoredStatus {
   throw refusals.fieldInvalid("status", "a turn leaves a session active, interrupted or closed");
 }
 
-function held(lease: Lease | undefined): HeldLease {
+export function held(lease: Lease | undefined): HeldLease {
   if (!lease) throw refusals.fieldInvalid("lease", "is missing");
   for (const [field, id] of [
     ["session_id", lease.sessionId],

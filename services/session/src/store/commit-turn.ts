@@ -4,6 +4,8 @@ import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/ses
 import postgres, { type ISql, type Sql } from "postgres";
 import { type SessionRow, sessionFrom, turnBytes, turnFrom } from "./rows.ts";
 import type { Commit, Committed } from "./session-store.ts";
+import { spentToolCalls } from "./tool-calls.ts";
+import { usageAdded } from "./usage.ts";
 
 /** One statement, unless the turn closes the session or cannot be committed. */
 export async function commitTurn(sql: Sql, tenantId: string, commit: Commit): Promise<Committed> {
@@ -51,7 +53,10 @@ async function write(sql: ISql, tenantId: string, commit: Commit): Promise<bigin
       select ${event.id}, ${tenantId}, ${event.topic}, ${event.payload}::bytea || event_head,
         ${event.traceparent ?? null}, ${event.occurredAt}
       from moved
+    ), spent as (
+      ${spentToolCalls(sql, tenantId, commit)}
     )
+    ${usageAdded(sql, tenantId, commit)}
     select version from moved`;
   return row && BigInt(row.version);
 }

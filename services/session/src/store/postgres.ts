@@ -14,6 +14,8 @@ import {
   turnFrom,
 } from "./rows.ts";
 import type { SessionFilter, SessionStore } from "./session-store.ts";
+import { beginToolCall, endToolCall } from "./tool-calls.ts";
+import { usageToday } from "./usage.ts";
 
 type FoundRow = SessionRow & { readonly leased: boolean };
 
@@ -23,6 +25,9 @@ export function postgresSessionStore(sql: Sql): SessionStore {
   return {
     begin: (viewer, beginning) => beginTurn(sql, viewer, beginning),
     commit: (tenantId, commit) => commitTurn(sql, tenantId, commit),
+    beginToolCall: (viewer, call) => beginToolCall(sql, viewer, call),
+    endToolCall: (tenantId, end) => endToolCall(sql, tenantId, end),
+    usageToday: (tenantId) => usageToday(sql, tenantId),
 
     async renew(tenantId, lease, leaseMs) {
       const [row] = await sql<LeaseRow[]>`

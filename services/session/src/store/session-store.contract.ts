@@ -3,7 +3,9 @@ import { beginTurnContract } from "./begin-turn.contract.ts";
 import { commitTurnContract } from "./commit-turn.contract.ts";
 import { sessionChangeContract } from "./session-change.contract.ts";
 import type { StoreUnderTest } from "./testing/bench.ts";
+import { toolCallContract } from "./tool-call.contract.ts";
 import { turnKeyContract } from "./turn-key.contract.ts";
+import { usageContract } from "./usage.contract.ts";
 
 /** What every SessionStore must do. */
 export function sessionStoreContract(open: () => Promise<StoreUnderTest>): void {
@@ -17,4 +19,6 @@ export function sessionStoreContract(open: () => Promise<StoreUnderTest>): void 
   turnKeyContract(() => under);
   commitTurnContract(() => under);
   sessionChangeContract(() => under);
+  toolCallContract(() => under);
+  usageContract(() => under);
 }

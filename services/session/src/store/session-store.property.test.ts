@@ -6,6 +6,7 @@ import { act } from "./testing/acts.ts";
 import { Crowd } from "./testing/crowd.ts";
 import { migrations, someone } from "./testing/fixtures.ts";
 import { postgresUnderTest } from "./testing/postgres-under-test.ts";
+import { attempt, MessageWorkers } from "./testing/message-workers.ts";
 import { Run } from "./testing/run.ts";
 
 describeOn("sessions", testPostgres(migrations), (backend) => {
@@ -23,6 +24,24 @@ describeOn("sessions", testPostgres(migrations), (backend) => {
         await run.settle();
       }),
       { numRuns: 120 },
+    );
+  }, 60_000);
+
+  it("never let a tool run twice for one message, however workers crash, retry and supersede", async () => {
+    const attempts = fc.array(attempt, { minLength: 2, maxLength: 5 });
+    const scripts = fc.array(attempts, { minLength: 1, maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(scripts, async (workers) => {
+        const crowd = new MessageWorkers(under, someone());
+        await crowd.open();
+        await Promise.all(
+          workers.map(async (each) => {
+            for (const one of each) await crowd.work(one);
+          }),
+        );
+        await crowd.settle();
+      }),
+      { numRuns: 100 },
     );
   }, 60_000);
 

@@ -1,4 +1,6 @@
 import type { Channel } from "@soldier/proto/common/v1/resource";
+import type { Value } from "@bufbuild/protobuf/wkt";
+import type { ToolCallOutcome } from "@soldier/proto/audit/v1/turn_record";
 import type { Session, SessionState, SessionStatus, Turn } from "@soldier/proto/session/v1/session";
 import type { Event } from "@soldier/events/event";
 
@@ -81,7 +83,15 @@ export interface Commit {
   readonly event: Event;
   /** What else becomes known when the turn closes the session. */
   readonly closing: (session: Session) => readonly Event[];
+  /** What the turn adds to its tenant's day; undefined where nobody counts. */
+  readonly usage: UsedToday | undefined;
   readonly now: Date;
+}
+
+/** What a tenant's model calls took. */
+export interface UsedToday {
+  readonly tokens: bigint;
+  readonly costMicros: bigint;
 }
 
 export type Committed =
@@ -89,6 +99,40 @@ export type Committed =
   | { readonly kind: "absent" | "lease-lost" | "turn-id-reused" }
   | { readonly kind: "version-conflict"; readonly version: bigint }
   | { readonly kind: "wrong-number"; readonly expected: number };
+
+export interface ToolCallBeginning {
+  readonly lease: HeldLease;
+  /** "{turn_id}:{tool_id}:{n}" of the turn that holds the lease. */
+  readonly key: string;
+  readonly toolId: string;
+  /** SHA-256. */
+  readonly argumentsHash: Uint8Array;
+  /** The client's key of the turn; undefined when it has none. */
+  readonly clientKey: string | undefined;
+}
+
+export type ToolCallBegun =
+  | { readonly kind: "run"; readonly key: string }
+  | {
+      readonly kind: "done";
+      readonly key: string;
+      readonly outcome: ToolCallOutcome;
+      readonly result: Value | undefined;
+      readonly reason: string;
+    }
+  /** Begun under this key, and nobody knows how it ended. */
+  | { readonly kind: "unknown"; readonly key: string }
+  | { readonly kind: "lease-lost" | "key-reused" };
+
+export interface ToolCallEnd {
+  readonly lease: HeldLease;
+  readonly key: string;
+  readonly outcome: ToolCallOutcome;
+  readonly result: Value | undefined;
+  readonly reason: string;
+}
+
+export type ToolCallEnded = "ended" | "lease-lost" | "absent";
 
 /** What a move makes of a session. */
 export interface Change {
@@ -127,12 +171,28 @@ export interface SessionStore {
   /** Makes the lease last so long from now, or gives undefined when another turn has taken it. */
   renew(tenantId: string, lease: HeldLease, leaseMs: number): Promise<GivenLease | undefined>;
   /**
-   * Writes state, turn and events and gives the lease back, all or nothing, if the lease is still
-   * held and the version is the one expected. Repeated, it gives the turn as first stored.
+   * Writes state, turn, events and usage and gives the lease back, all or nothing, if the lease is
+   * still held and the version is the one expected. Repeated, it gives the turn as first stored. The
+   * turn's tool calls are forgotten, and with them those of lost turns that have no client's key.
    */
   commit(tenantId: string, commit: Commit): Promise<Committed>;
   /** Gives the lease back if it is still held. */
   abort(tenantId: string, lease: HeldLease): Promise<void>;
+  /**
+   * Notes that a tool is about to have its effect, if the lease is still held, and lets it run; or says
+   * what is known of the same call. The same key is the same call, sent again. Another key is the same
+   * call when tool and arguments are the same, it did not fail, and it is of this turn, of one that
+   * was lost since the session's last commit, or of one with the same client's key. Of many at once
+   * for the same call one may run.
+   */
+  beginToolCall(viewer: Viewer, call: ToolCallBeginning): Promise<ToolCallBegun>;
+  /**
+   * Notes how a call ended, once. What a turn has begun it also ends after it has lost the lease, so
+   * that others learn of it, and is told "lease-lost" all the same.
+   */
+  endToolCall(tenantId: string, end: ToolCallEnd): Promise<ToolCallEnded>;
+  /** What commits have added to the tenant's day: in UTC, by the database's clock. */
+  usageToday(tenantId: string): Promise<UsedToday>;
   get(viewer: Viewer, sessionId: string): Promise<Stored | undefined>;
   /** The latest opened first, before the given id. */
   list(

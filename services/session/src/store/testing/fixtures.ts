@@ -85,6 +85,7 @@ export function commitOf(
     turn,
     event: turnCommittedEvent(viewer, turn),
     closing: () => [],
+    usage: undefined,
     now: noon,
     ...over,
   };

@@ -30,6 +30,15 @@ export async function postgresUnderTest(
         update sessions set lease_expires_at = clock_timestamp() - interval '1 second'
         where tenant_id = ${tenantId} and id = ${sessionId} and lease_turn_id is not null`;
     },
+    async usedBefore(tenantId, days) {
+      await sql`update usage set day = day - ${days}::int where tenant_id = ${tenantId}`;
+    },
+    async daysCounted(tenantId) {
+      const rows = await sql<{ ago: number }[]>`
+        select distinct (now() at time zone 'utc')::date - day as ago from usage
+        where tenant_id = ${tenantId} order by ago desc`;
+      return rows.map(({ ago }) => ago);
+    },
     told: (tenantId) => sql<{ topic: string; payload: Uint8Array }[]>`
       select topic, payload from outbox where tenant_id = ${tenantId} order by seq`,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
@@ -48,6 +57,9 @@ function inTurns(stores: readonly SessionStore[]): SessionStore {
     renew: (...args) => next().renew(...args),
     commit: (...args) => next().commit(...args),
     abort: (...args) => next().abort(...args),
+    beginToolCall: (...args) => next().beginToolCall(...args),
+    endToolCall: (...args) => next().endToolCall(...args),
+    usageToday: (...args) => next().usageToday(...args),
     get: (...args) => next().get(...args),
     list: (...args) => next().list(...args),
     turns: (...args) => next().turns(...args),
