@@ -1,26 +1,16 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { json } from "node:stream/consumers";
+import type { ServerResponse } from "node:http";
 import { z } from "zod";
+import {
+  type Answers,
+  sendJson,
+  type Streamed,
+  type WireAnswer,
+  type WireServer,
+  wireServer,
+  wireTokens,
+} from "./testing-server.ts";
 
-/** What the server does with one call, on the wire. */
-export type WireAnswer =
-  | {
-      /** Streamed one piece per event. */
-      readonly pieces: readonly string[];
-      /** What comes after the pieces. Default: an ordinary end with this stop reason. */
-      readonly ending?: "silence" | "cut" | "close" | { readonly error: string };
-      readonly stopReason?: string;
-      /** Sent before the pieces, as models that reason do. */
-      readonly thinking?: string;
-    }
-  | {
-      readonly status: number;
-      readonly error: string;
-      readonly headers?: Readonly<Record<string, string>>;
-    }
-  /** Takes the request and never answers it. */
-  | "silence";
+export type { WireAnswer } from "./testing-server.ts";
 
 const wireRequest = z.looseObject({
   model: z.string(),
@@ -37,6 +27,7 @@ const wireRequest = z.looseObject({
     .array(z.looseObject({ role: z.enum(["user", "assistant"]), content: z.string().min(1) }))
     .min(1),
   stop_sequences: z.array(z.string()).optional(),
+  temperature: z.number().min(0).max(1).optional(),
   thinking: z.looseObject({ type: z.string() }).optional(),
   output_config: z
     .looseObject({
@@ -52,103 +43,32 @@ const wireRequest = z.looseObject({
 });
 
 export type WireRequest = z.output<typeof wireRequest>;
+export type AnthropicServer = WireServer<WireRequest>;
 
-export interface AnthropicServer extends AsyncDisposable {
-  readonly url: string;
-  /** The bodies received, in order. */
-  readonly requests: readonly WireRequest[];
-  readonly headers: readonly IncomingMessage["headers"][];
-  /** Resolves when that many calls have arrived. */
-  received(calls: number): Promise<void>;
-  /** Resolves when the client has hung up on that many calls before their end. */
-  hungUp(calls: number): Promise<void>;
-}
-
-/**
- * A local server that speaks Anthropic's Messages API over real sockets: server-sent events, errors
- * with status and headers, and all the ways in which a connection goes wrong. Answers in order.
- */
-export async function anthropicServer(answers: readonly WireAnswer[]): Promise<AnthropicServer> {
-  const requests: WireRequest[] = [];
-  const headers: IncomingMessage["headers"][] = [];
-  const arrivals = tally();
-  const departures = tally();
-
-  async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    res.on("close", () => {
-      if (!res.writableFinished) departures.add();
-    });
-    const read = wireRequest.safeParse(await json(req));
-    if (req.url !== "/v1/messages" || !read.success) {
-      fail(res, 400, "invalid_request_error", read.error?.message ?? `no route ${req.url}`);
-      return;
-    }
-    const next = answers[requests.length];
-    requests.push(read.data);
-    headers.push(req.headers);
-    arrivals.add();
-    if (next === undefined) fail(res, 500, "api_error", "the test has no more answers");
-    else if (next === "silence") return;
-    else if ("status" in next)
-      fail(res, next.status, next.error, "a failure of the test", next.headers);
-    else stream(res, next, read.data.model);
-  }
-
-  const server = createServer((req, res) => {
-    answer(req, res).catch((error: unknown) =>
-      res.destroy(error instanceof Error ? error : undefined),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  // A server that listens on TCP has an address of this kind.
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    requests,
-    headers,
-    received: (calls) => arrivals.reach(calls),
-    hungUp: (calls) => departures.reach(calls),
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+/** A local server that speaks Anthropic's Messages API: server-sent events, errors by their type. */
+export function anthropicServer(
+  answers: Answers<WireRequest, WireAnswer>,
+): Promise<AnthropicServer> {
+  return wireServer(
+    {
+      paths: ["/v1/messages"],
+      request: wireRequest,
+      fail: (res, { status, error, message = "a failure of the test", headers }) =>
+        sendJson(
+          res,
+          status,
+          { type: "error", error: { type: error, message }, request_id: "req_test" },
+          headers,
+        ),
+      answer: (res, answer: Streamed, { model }) => stream(res, answer, model),
     },
-  };
-}
-
-/** A count that can be waited for. */
-function tally(): { add(): void; reach(count: number): Promise<void> } {
-  let counted = 0;
-  const waiting: { count: number; resolve: () => void }[] = [];
-  return {
-    add() {
-      counted++;
-      for (const { count, resolve } of waiting) if (counted >= count) resolve();
-    },
-    reach: (count) =>
-      counted >= count
-        ? Promise.resolve()
-        : new Promise((resolve) => waiting.push({ count, resolve })),
-  };
-}
-
-function fail(
-  res: ServerResponse,
-  status: number,
-  type: string,
-  message: string,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  res.writeHead(status, {
-    "content-type": "application/json",
-    "request-id": "req_test",
-    ...headers,
-  });
-  res.end(JSON.stringify({ type: "error", error: { type, message }, request_id: "req_test" }));
+    answers,
+  );
 }
 
 function stream(
   res: ServerResponse,
-  { pieces, ending, stopReason = "end_turn", thinking }: Extract<WireAnswer, { pieces: unknown }>,
+  { pieces, ending, stopReason = "end_turn", thinking }: Streamed,
   model: string,
 ): void {
   res.writeHead(200, { "content-type": "text/event-stream", "request-id": "req_test" });
@@ -171,9 +91,9 @@ function stream(
       stop_reason: null,
       stop_sequence: null,
       usage: {
-        input_tokens: 25,
-        cache_creation_input_tokens: 7,
-        cache_read_input_tokens: 300,
+        input_tokens: wireTokens.fresh,
+        cache_creation_input_tokens: wireTokens.written,
+        cache_read_input_tokens: wireTokens.read,
         output_tokens: 1,
       },
     },
