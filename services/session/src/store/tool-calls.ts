@@ -1,10 +1,9 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
-import { ToolCallOutcome } from "@soldier/proto/audit/v1/turn_record";
+import type { ToolCallOutcome } from "@soldier/proto/audit/v1/turn_record";
 import type { ISql, Sql } from "postgres";
 import type {
   Commit,
-  HeldLease,
   ToolCallBegun,
   ToolCallBeginning,
   ToolCallEnd,
