@@ -27,12 +27,17 @@ export const shop = {
 
 /** Services of one suite: each test starts what it needs, and all is stopped after it. */
 export class Desks {
-  private readonly started: TurnUnderTest[] = [];
+  private readonly started: AsyncDisposable[] = [];
 
   async start(...given: Parameters<typeof turnUnderTest>): Promise<TurnUnderTest> {
     const made = await turnUnderTest(...given);
     this.started.push(made);
     return made;
+  }
+
+  /** Something else that is closed after the test. */
+  closes(thing: AsyncDisposable): void {
+    this.started.push(thing);
   }
 
   async stop(): Promise<void> {

@@ -8,8 +8,7 @@ export function asData(text: string): string {
 }
 
 /** Characters that nobody sees and that could hide what follows a "<". */
-const invisible =
-  /[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb]/gu;
+const invisible = /\p{Default_Ignorable_Code_Point}/gu;
 
 const tagStart = /[<\uff1c\ufe64](?! ?[\d=])/gu;
 

@@ -45,6 +45,7 @@ export const optionalSteps = [
   "retrieve",
   "rerank",
   "filter-rules",
+  "adjudicate-scenario",
   "resolve-relations",
   "navigate-scenario",
   "execute-tools",

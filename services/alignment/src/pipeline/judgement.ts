@@ -1,114 +1,251 @@
-import { z } from "zod";
-import { RuleApplication } from "@soldier/proto/config/v1/rule";
-import type { RuleCandidate, ScenarioCandidate } from "../domain/candidates.ts";
+import { type Rule, RuleApplication } from "@soldier/proto/config/v1/rule";
+import type { z } from "zod";
+import type { RuleCandidate } from "../domain/candidates.ts";
 import type { CompiledBundle, Edge } from "../domain/compiled-bundle.ts";
+import { fieldValue, type FoundField, withheldFields } from "../domain/fields.ts";
+import type { Json } from "../domain/json.ts";
 import type { JudgedMove } from "../domain/navigation-question.ts";
+import { block, blocks, dataBlock } from "../domain/prompt-data.ts";
 import { placeOf } from "../domain/turn-values.ts";
+import {
+  contextShape,
+  judgementShape,
+  type RulesAnswer,
+  rulesShape,
+  type ScenarioAnswer,
+  scenarioShape,
+} from "./judgement-shapes.ts";
+import type { Case } from "./judging-case.ts";
 import type { ModelCalls } from "./model-calls.ts";
 import { conversation, instructions } from "./prompts.ts";
-import { contextShape } from "./steps/extract-context.ts";
+import { callInstructions, describedTools } from "./tool-proposals.ts";
 import type { Turn } from "./turn.ts";
 
-/** What a model is asked about a message, and what it may answer with. */
-export interface Case {
-  readonly rules: readonly RuleCandidate[];
-  readonly edges: readonly Edge[];
-  readonly scenarios: readonly ScenarioCandidate[];
-}
+const parts = {
+  frame: instructions(import.meta.url, "./steps/judgement.md"),
+  context: instructions(import.meta.url, "./steps/extract-context.md"),
+  rules: instructions(import.meta.url, "./steps/filter-rules.md"),
+  scenario: instructions(import.meta.url, "./steps/adjudicate-scenario.md"),
+  calls: callInstructions,
+};
 
-export type Judgement = z.output<typeof judgementShape>;
+/** Each question: what is asked, in which shape it is answered, and in how many tokens. */
+const questions = {
+  judgement: {
+    purpose: "judge",
+    asks: [parts.context, parts.rules, parts.scenario, parts.calls],
+    shape: judgementShape,
+    maxTokens: 2_000,
+  },
+  context: { purpose: "context", asks: [parts.context], shape: contextShape, maxTokens: 500 },
+  rules: { purpose: "rules", asks: [parts.rules], shape: rulesShape, maxTokens: 1_500 },
+  scenario: { purpose: "scenario", asks: [parts.scenario], shape: scenarioShape, maxTokens: 600 },
+} as const;
 
-const judgementShape = z.object({
-  ...contextShape.shape,
-  rules: z.array(
-    z.object({
-      id: z.string(),
-      applies: z.boolean(),
-      confidence: z.number().min(0).max(1),
-      reason: z.string(),
-    }),
-  ),
-  move: z.object({
-    kind: z.enum(["edge", "stay", "exit", "entry", "none"]),
-    id: z.string(),
-    confidence: z.number().min(0).max(1),
-  }),
-});
+type Question = keyof typeof questions;
+type AnswerTo<Q extends Question> = z.output<(typeof questions)[Q]["shape"]>;
 
-const prompt = instructions(import.meta.url, "./steps/filter-rules.md");
+type Spoken = Pick<Turn, "incoming" | "history" | "bundle" | "budget">;
+export type JudgeNeeds = Spoken & Pick<Turn, "state" | "profile" | "known">;
 
-/** One call for context, rules and scenario: whichever the case leaves empty is not asked about. */
-export async function judged(
-  given: Case,
-  turn: Pick<Turn, "incoming" | "history" | "bundle" | "state" | "budget">,
-  calls: ModelCalls,
-): Promise<Judgement> {
+/** Asks what a message means, and nothing else: the case is not known yet. */
+export async function contextJudged(turn: Spoken, calls: ModelCalls): Promise<AnswerTo<"context">> {
   const { value } = await calls.structured(
-    "judge",
+    questions.context.purpose,
     {
-      system: [{ text: prompt, cacheable: true }],
-      messages: [{ role: "user", text: question(given, turn) }],
-      maxTokens: 1_500,
-      schema: judgementShape,
-      schemaName: "judgement",
+      ...promptOf("context", conversation(turn.history, turn.incoming.text), turn.bundle),
+      schema: contextShape,
+      schemaName: "context",
     },
     turn.budget,
   );
   return value;
 }
 
-function question(
-  { rules, edges, scenarios }: Case,
-  { incoming, history, bundle, state }: Pick<Turn, "incoming" | "history" | "bundle" | "state">,
-): string {
-  const applied = new Set(state.appliedRuleIds);
-  const ruleLines = rules.map(({ rule }, i) => {
-    const once = rule.application === RuleApplication.ONE_SHOT && applied.has(rule.id);
-    const note = once ? " (applied before: only if there is a new reason)" : "";
-    return `r${i + 1}: ${rule.condition || rule.examples.join(" / ")}${note}`;
-  });
-  const edgeLines = edges.map(({ transition }, i) => `e${i + 1}: ${transition.condition}`);
-  const entryLines = scenarios.map(({ scenario }, i) => `s${i + 1}: ${scenario.entryCondition}`);
-  return [
-    conversation(history, incoming.text),
-    block("rules", ruleLines),
-    block("current_step", here(bundle, state)),
-    block("edges", edgeLines),
-    block("scenarios", entryLines),
-  ]
-    .filter((part) => part !== "")
-    .join("\n\n");
+/**
+ * One call for a part of the case, or for all of it. An answer about anything that was not asked is no
+ * answer: the model may correct it once, then the call fails with MODEL_BAD_OUTPUT.
+ */
+export async function judged<Q extends Exclude<Question, "context">>(
+  question: Q,
+  given: Case,
+  turn: JudgeNeeds,
+  calls: ModelCalls,
+): Promise<AnswerTo<Q>> {
+  const asked = {
+    judgement: given,
+    rules: { ...nothing, rules: given.rules },
+    scenario: { ...given, rules: [], tools: [] },
+  }[question];
+  // A record of shapes by name: each belongs to its name.
+  const shape = questions[question].shape as unknown as z.ZodType<AnswerTo<Q>>;
+  const { value } = await calls.structured(
+    questions[question].purpose,
+    {
+      ...promptOf(question, describedCase(asked, turn), turn.bundle),
+      schema: shape.superRefine((answer, ctx) => {
+        for (const problem of strayed(answer, given, turn.bundle))
+          ctx.addIssue({ code: "custom", message: problem });
+      }),
+      schemaName: question,
+    },
+    turn.budget,
+  );
+  return value;
 }
 
-function here(bundle: CompiledBundle, state: Turn["state"]): readonly string[] {
+const nothing = { rules: [], edges: [], scenarios: [], fields: [], tools: [] };
+
+/** What is the same in every turn comes first, so that providers that cache prompts can keep it. */
+function promptOf(question: Question, text: string, { agent }: CompiledBundle) {
+  const { asks, maxTokens } = questions[question];
+  return {
+    system: [
+      { text: blocks(parts.frame, ...asks), cacheable: true },
+      { text: block("agent", [agent.name, agent.instructions].filter(Boolean)), cacheable: true },
+    ].filter((part) => part.text !== ""),
+    messages: [{ role: "user" as const, text }],
+    maxTokens,
+  };
+}
+
+type Asked = Pick<Case, "rules" | "edges" | "scenarios" | "fields" | "tools">;
+
+function describedCase(asked: Asked, turn: JudgeNeeds): string {
+  const { incoming, history, bundle, state } = turn;
   const { scenarioId, stepId } = placeOf(state);
-  const step = bundle.scenariosById.get(scenarioId)?.steps.get(stepId);
-  return step ? [`${step.name || step.id}: ${step.instructions}`] : [];
+  const home = bundle.scenariosById.get(scenarioId);
+  const step = home?.steps.get(stepId);
+  return blocks(
+    block(
+      "rules",
+      asked.rules.map((each) => `${ruleAlias(each.rule, bundle)}: ${told(each, turn)}`),
+    ),
+    block(
+      "current_step",
+      step && asked.edges.length + asked.fields.length > 0
+        ? [`${step.name || step.id}: ${step.instructions}`]
+        : [],
+    ),
+    block(
+      "edges",
+      asked.edges.map((edge, i) => `e${i + 1}: ${edge.transition.condition}`),
+    ),
+    block(
+      "scenarios",
+      asked.scenarios.map(
+        ({ scenario }) => `${entryAlias(scenario.id, bundle)}: ${scenario.entryCondition}`,
+      ),
+    ),
+    block(
+      "fields",
+      asked.fields.map(({ name, label, extractionHint }) =>
+        [name, [label, extractionHint].filter(Boolean).join("; ")].filter(Boolean).join(": "),
+      ),
+    ),
+    // What it tells of tools includes what is known.
+    asked.tools.length > 0
+      ? describedTools(asked.tools, guidanceOf(asked.rules), turn)
+      : valuesKnown(turn),
+    conversation(history, incoming.text),
+  );
 }
 
-function block(name: string, lines: readonly string[]): string {
-  return lines.length === 0 ? "" : `<${name}>\n${lines.join("\n")}\n</${name}>`;
+/** The same in every turn on the same version, so that what a model says can be followed up. */
+function ruleAlias({ id }: Pick<Rule, "id">, bundle: CompiledBundle): string {
+  return `r${bundle.rules.findIndex((rule) => rule.id === id) + 1}`;
+}
+
+function entryAlias(id: string, bundle: CompiledBundle): string {
+  return `s${bundle.scenarios.findIndex(({ scenario }) => scenario.id === id) + 1}`;
+}
+
+/** A rule's condition, with what of its past matters for whether it applies now. */
+function told({ rule }: RuleCandidate, { state }: Pick<Turn, "state">): string {
+  const condition = rule.condition || rule.examples.join(" / ");
+  const notes: string[] = [];
+  if (rule.application === RuleApplication.ONE_SHOT && state.appliedRuleIds.includes(rule.id))
+    notes.push("applied before, only for a new reason");
+  if (rule.application === RuleApplication.CUSTOMER_DEPENDENT && state.ruleFires[rule.id])
+    notes.push(`waits for the customer, who was to: ${rule.action}`);
+  if (isObservation(rule)) notes.push("observation");
+  return notes.length === 0 ? condition : `${condition} (${notes.join("; ")})`;
+}
+
+/** Says only how things are; relations and templates act on it. */
+function isObservation({ action, toolIds, templateIds, checks }: Rule): boolean {
+  return action === "" && toolIds.length + templateIds.length + checks.length === 0;
+}
+
+function guidanceOf(rules: readonly RuleCandidate[]): readonly string[] {
+  return rules.flatMap(({ rule }) =>
+    rule.toolIds.length > 0 && rule.action !== "" ? [`when ${rule.condition}: ${rule.action}`] : [],
+  );
+}
+
+const valueLengthMax = 500;
+
+/** What conditions may speak of, but for what the customer does not let a model see. */
+function valuesKnown({ bundle, known, profile }: Pick<Turn, "bundle" | "known" | "profile">) {
+  const withheld = withheldFields(bundle.fields, profile);
+  const values = { ...known.variables, ...known.profile, ...known.fields };
+  return dataBlock(
+    "values",
+    Object.entries(values)
+      .filter(([name]) => !withheld.has(name))
+      .map(([name, value]) => `${name}: ${shown(value)}`),
+  );
+}
+
+function shown(value: Json): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return text.length > valueLengthMax ? `${text.slice(0, valueLengthMax)}…` : text;
+}
+
+/** What an answer says of things that it was not asked about. */
+function* strayed(
+  answer: Partial<RulesAnswer & ScenarioAnswer>,
+  given: Case,
+  bundle: CompiledBundle,
+): Generator<string> {
+  const asked = new Set(given.rules.map(({ rule }) => ruleAlias(rule, bundle)));
+  const answered = new Set<string>();
+  for (const { id } of answer.rules ?? []) {
+    if (!asked.has(id)) yield `There is no rule "${id}" under <rules>.`;
+    if (answered.has(id)) yield `There are two answers for the rule "${id}".`;
+    answered.add(id);
+  }
+  if (answer.move && isMove(answer.move) && !moveOf(given, answer.move, bundle))
+    yield `There is no ${answer.move.kind} "${answer.move.id}" to choose.`;
+}
+
+function isMove({ kind }: ScenarioAnswer["move"]): boolean {
+  return kind === "edge" || kind === "entry";
 }
 
 /** A model's verdict on each rule that it was asked about; one that it left out does not apply. */
-export function verdicts({ rules }: Case, { rules: answers }: Judgement) {
-  const byAlias = new Map(answers.map((answer) => [answer.id, answer]));
-  return new Map(rules.map(({ rule }, i) => [rule.id, byAlias.get(`r${i + 1}`)]));
+export function verdicts(
+  { rules }: Pick<Case, "rules">,
+  answer: RulesAnswer,
+  bundle: CompiledBundle,
+) {
+  const byAlias = new Map(answer.rules.map((each) => [each.id, each]));
+  return new Map(rules.map(({ rule }) => [rule.id, byAlias.get(ruleAlias(rule, bundle))]));
 }
 
 /** The move that a model chose; undefined when it chose none, or one that it was not offered. */
 export function moveOf(
-  { edges, scenarios }: Case,
-  { move }: Pick<Judgement, "move">,
+  { edges, scenarios }: { readonly edges: readonly Edge[] } & Pick<Case, "scenarios">,
+  { kind, id, confidence }: ScenarioAnswer["move"],
+  bundle: CompiledBundle,
 ): JudgedMove | undefined {
-  const { kind, id, confidence } = move;
   switch (kind) {
     case "edge": {
       const edge = edges.find((_, i) => id === `e${i + 1}`);
       return edge && { kind, id: edge.id, confidence };
     }
     case "entry": {
-      const found = scenarios.find((_, i) => id === `s${i + 1}`);
+      const found = scenarios.find(({ scenario }) => id === entryAlias(scenario.id, bundle));
       return found && { kind, id: found.scenario.id, confidence };
     }
     case "stay":
@@ -117,4 +254,22 @@ export function moveOf(
     case "none":
       return undefined;
   }
+}
+
+/** The values that a model read, as the fields' own types have them; what does not fit is left out. */
+export function extractedOf(
+  { fields }: Pick<Case, "fields">,
+  answer: ScenarioAnswer,
+  bundle: CompiledBundle,
+  extractor: string,
+): readonly FoundField[] {
+  const asked = new Set(fields.map(({ name }) => name));
+  const seen = new Set<string>();
+  return answer.fields.flatMap(({ name, value: text, confidence }) => {
+    if (!asked.has(name) || seen.has(name) || text.trim() === "") return [];
+    seen.add(name);
+    const definition = bundle.fields.get(name);
+    const value = definition ? fieldValue(text.trim(), definition) : text.trim();
+    return value === undefined ? [] : [{ name, text, value, confidence, extractor }];
+  });
 }

@@ -1,5 +1,6 @@
 import type { Means } from "./means.ts";
 import { Pipeline } from "./step.ts";
+import { adjudicateScenario } from "./steps/adjudicate-scenario.ts";
 import { commit } from "./steps/commit.ts";
 import { enforce } from "./steps/enforce.ts";
 import { executeTools } from "./steps/execute-tools.ts";
@@ -23,6 +24,7 @@ export function alignmentPipeline(means: Means) {
     .step(retrieve(means))
     .step(rerank(means))
     .step(filterRules(means))
+    .step(adjudicateScenario(means))
     .step(resolveRelationsStep())
     .step(navigateScenario())
     .step(executeTools(means))

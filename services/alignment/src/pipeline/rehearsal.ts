@@ -12,6 +12,7 @@ import {
 import type { CompiledBundle } from "../domain/compiled-bundle.ts";
 import type { Means } from "./means.ts";
 import { Pipeline, type Step } from "./step.ts";
+import { adjudicateScenario } from "./steps/adjudicate-scenario.ts";
 import { type SettleNeeds, settled } from "./steps/commit.ts";
 import { enforce } from "./steps/enforce.ts";
 import { executeTools } from "./steps/execute-tools.ts";
@@ -45,6 +46,7 @@ export function rehearsal(means: Means, scene: Scene, ended: (end: Rehearsed) =>
     .step(retrieve(harmless))
     .step(rerank(harmless))
     .step(filterRules(harmless))
+    .step(adjudicateScenario(harmless))
     .step(resolveRelationsStep())
     .step(navigateScenario())
     .step(executeTools(harmless))

@@ -17,7 +17,7 @@ describe("a turn", () => {
     expect(said.started).toMatchObject({ turnNumber: 1, turnId: said.completed.turn?.id });
     const { record } = desk.peers;
     expect(record.steps.map(({ name }) => name)).toEqual(
-      "receive reconcile extract-context retrieve rerank filter-rules resolve-relations navigate-scenario execute-tools generate enforce commit respond".split(
+      "receive reconcile extract-context retrieve rerank filter-rules adjudicate-scenario resolve-relations navigate-scenario execute-tools generate enforce commit respond".split(
         " ",
       ),
     );
@@ -53,7 +53,7 @@ describe("a turn", () => {
     const desk = await desks.start(shop);
     const { completed } = await desk.say("when do you open?");
     const spans = desk.mesh.spans().filter(({ name }) => name.startsWith("turn "));
-    expect(spans).toHaveLength(13);
+    expect(spans).toHaveLength(14);
     const traces = new Set(spans.map((span) => span.spanContext().traceId));
     expect([...traces]).toEqual([completed.turn?.traceId]);
   });

@@ -7,7 +7,6 @@ import {
   ScenarioSignal,
 } from "@soldier/proto/audit/v1/turn_record";
 import type { SessionState } from "@soldier/proto/session/v1/session";
-import { z } from "zod";
 import type { CompiledBundle } from "../../domain/compiled-bundle.ts";
 import { type Context, type Entity, plainContext } from "../../domain/context.ts";
 import { exitSignal } from "../../domain/exit-signal.ts";
@@ -15,23 +14,13 @@ import { answerFor, fieldsIn, type FoundField } from "../../domain/fields.ts";
 import { valueOf } from "../../domain/json.ts";
 import { pattern } from "../../domain/patterns.ts";
 import { tried } from "../degrade.ts";
+import { contextJudged } from "../judgement.ts";
+import type { ContextAnswer } from "../judgement-shapes.ts";
 import type { Means } from "../means.ts";
 import { ModelCalls } from "../model-calls.ts";
-import { conversation, instructions } from "../prompts.ts";
 import type { Step } from "../step.ts";
-import type { Turn } from "../turn.ts";
 
 type Needs = "incoming" | "bundle" | "state" | "turnNumber" | "history" | "budget";
-
-/** What a model says of a message; part of the fused judgement, too. */
-export const contextShape = z.object({
-  intent: z.string(),
-  topic: z.string(),
-  sentiment: z.number().min(-1).max(1),
-  signal: z.enum(["none", "start", "continue", "exit"]),
-});
-
-const prompt = instructions(import.meta.url, "./extract-context.md");
 
 /**
  * What the message means, as far as it can be told before it is compared with anything: its vector,
@@ -68,7 +57,7 @@ export function extractContext({ embedder, model }: Means): Step<Needs, "context
           },
         };
       const calls = new ModelCalls(model);
-      const read = await tried(() => understood(turn, calls), signal);
+      const read = await tried(() => contextJudged(turn, calls), signal);
       const context = read.value ? understanding(plain, read.value) : plain;
       const fault = read.fault ?? embedded.fault;
       return {
@@ -84,36 +73,28 @@ export function extractContext({ embedder, model }: Means): Step<Needs, "context
   };
 }
 
-async function understood(
-  { incoming, history, budget }: Pick<Turn, "incoming" | "history" | "budget">,
-  calls: ModelCalls,
-): Promise<z.output<typeof contextShape>> {
-  const { value } = await calls.structured(
-    "context",
-    {
-      system: [{ text: prompt, cacheable: true }],
-      messages: [{ role: "user", text: conversation(history, incoming.text) }],
-      maxTokens: 400,
-      schema: contextShape,
-      schemaName: "context",
-    },
-    budget,
-  );
-  return value;
-}
-
 /** The context with what a model made of the message. */
-export function understanding(plain: Context, read: z.output<typeof contextShape>): Context {
+export function understanding(plain: Context, read: ContextAnswer): Context {
   return {
     ...plain,
     intent: read.intent || plain.intent,
     topic: read.topic,
     sentiment: read.sentiment,
     signal: signals[read.signal],
+    // What patterns have found goes before what a model calls by the same name.
+    entities: [...plain.entities, ...read.entities.flatMap((each) => entity(each, plain))],
     // A model that hears the wish to leave is believed; words alone are heard, too.
     exitSignal: read.signal === "exit" ? Math.max(plain.exitSignal, 0.9) : plain.exitSignal,
     mode: "llm",
   };
+}
+
+function entity(
+  { name, text }: ContextAnswer["entities"][number],
+  { entities }: Context,
+): Entity[] {
+  if (name === "" || text === "" || entities.some((other) => other.name === name)) return [];
+  return [{ name, text, value: text }];
 }
 
 const signals = {
