@@ -1,5 +1,6 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import { AgentDocumentSchema } from "@soldier/proto/config/v1/config_service";
+import { TemplateKind, TemplateMode } from "@soldier/proto/config/v1/template";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { exportAgent, writeAgentFiles } from "./agent-export.ts";
@@ -15,6 +16,33 @@ describe("an exported agent", () => {
     const written = await exportAgent(openApi({ ...api, agent: undefined }), name, directory);
     expect(written).toContain(`${directory}/rule-groups.yaml`);
     expect((await readAgentFiles(directory)).document).toEqual(document);
+  });
+
+  it("keeps how strictly templates are used, what they need and what they are for", async () => {
+    const directory = folderWith({
+      "agent.yaml": `
+agent: { slug: shop, settings: { reply_mode: EXCLUSIVE } }
+scenarios:
+  - name: food
+    entry_condition: hungry
+    reply_mode: SUGGEST
+    steps: [{ id: ask, terminal: true, reply_mode: EXCLUSIVE }]
+templates:
+  - { name: ready, text: "Ready: {generative.what}.", required_names: [order.id] }
+  - { name: look, text: Let me look., kind: PREAMBLE }
+`,
+    });
+    const { document } = await readAgentFiles(directory);
+    expect(document).toMatchObject({
+      agent: { settings: { replyMode: TemplateMode.EXCLUSIVE } },
+      scenarios: [
+        { replyMode: TemplateMode.SUGGEST, steps: [{ replyMode: TemplateMode.EXCLUSIVE }] },
+      ],
+      templates: [{ requiredNames: ["order.id"] }, { kind: TemplateKind.PREAMBLE }],
+    });
+    const copy = folderWith();
+    await writeAgentFiles(document, copy);
+    expect((await readAgentFiles(copy)).document).toEqual(document);
   });
 
   it("keeps any text and any JSON as it is", async () => {

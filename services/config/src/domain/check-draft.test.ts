@@ -1,5 +1,6 @@
+import type { JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { desk, found, settled } from "./testing.ts";
+import { type Desk, desk, found, settled } from "./testing.ts";
 
 const step = (id: string, to: readonly string[] = [], more: object = {}) => ({
   id,
@@ -240,5 +241,102 @@ describe("a tool", () => {
       "tools/t.rpc.method METHOD_INVALID",
       "tools/t.rpc.address ADDRESS_INVALID",
     ]);
+  });
+});
+
+function withSettings(json: Desk, settings: JsonObject): Desk {
+  const before = json.agent["settings"] as JsonObject; // the desk has some
+  return { ...json, agent: { ...json.agent, settings: { ...before, ...settings } } };
+}
+
+describe("a template", () => {
+  const withTemplate = (template: JsonObject, settings: JsonObject = {}) => {
+    const json = desk();
+    json.templates.push({ name: "x", text: "Fine.", ...template });
+    return withSettings(json, settings);
+  };
+
+  it.each([
+    ["text", { text: "{generative.amount} of {phone}" }, []],
+    ["text", { text: "{generative}" }, ["text GENERATIVE_INVALID"]],
+    [
+      "text",
+      { text: "{generative.a}", mode: "TEMPLATE_MODE_FALLBACK" },
+      ["text GENERATIVE_INVALID"],
+    ],
+    ["required names", { required_names: ["phone", "profile.email"] }, []],
+    [
+      "required names",
+      { required_names: ["fone", "{phone}", "generative.a"] },
+      [
+        "required_names[0] NAME_UNKNOWN",
+        "required_names[1] TEMPLATE_SYNTAX",
+        "required_names[2] GENERATIVE_INVALID",
+      ],
+    ],
+    ["kind", { kind: "TEMPLATE_KIND_PREAMBLE" }, []],
+    [
+      "kind",
+      { kind: "TEMPLATE_KIND_PREAMBLE", mode: "TEMPLATE_MODE_EXCLUSIVE", text: "{generative.a}" },
+      ["text GENERATIVE_INVALID", "mode PREAMBLE_INVALID"],
+    ],
+    [
+      "kind",
+      { kind: "TEMPLATE_KIND_PREAMBLE", mode: "TEMPLATE_MODE_FALLBACK" },
+      ["mode PREAMBLE_INVALID"],
+    ],
+  ])("has its %s checked: %o", (_, template, expected) => {
+    expect(found(withTemplate(template))).toEqual(expected.map((each) => `templates/x.${each}`));
+  });
+
+  it("that no turn could say is pointed out", () => {
+    const never = ["templates/x NEVER_USED"];
+    const warned = (template: JsonObject, settings?: JsonObject) =>
+      found(withTemplate(template, settings), "warnings").filter((each) =>
+        each.startsWith("templates/"),
+      );
+    expect(warned({})).toEqual(never);
+    expect(warned({ mode: "TEMPLATE_MODE_FALLBACK" })).toEqual(never);
+    expect(warned({ conditions: "session.turn == 1" })).toEqual([]);
+    expect(warned({ kind: "TEMPLATE_KIND_PREAMBLE" })).toEqual([]);
+    expect(warned({}, { reply_mode: "TEMPLATE_MODE_EXCLUSIVE" })).toEqual([]);
+    const asleep = withTemplate({});
+    asleep.rules.push({ name: "off", condition: "c", template_ids: ["x"], disabled: true });
+    expect(found(asleep, "warnings")).toContain("templates/x NEVER_USED");
+  });
+});
+
+describe("a reply mode", () => {
+  const exclusive = { reply_mode: "TEMPLATE_MODE_EXCLUSIVE" };
+  it("is SUGGEST or EXCLUSIVE", () => {
+    const wrong = { reply_mode: "TEMPLATE_MODE_FALLBACK" };
+    const json = withSettings(desk(), wrong);
+    json.scenarios = [
+      { ...json.scenarios[0], ...wrong, steps: [{ id: "s", terminal: true, ...wrong }] },
+    ];
+    expect(found(json)).toEqual(
+      expect.arrayContaining([
+        "agent.settings.reply_mode REPLY_MODE_INVALID",
+        "scenarios/return.reply_mode REPLY_MODE_INVALID",
+        "scenarios/return.steps[0].reply_mode REPLY_MODE_INVALID",
+      ]),
+    );
+  });
+  it("of EXCLUSIVE without a fallback, or at a step without templates, is pointed out", () => {
+    const json = withSettings(desk(), { ...exclusive, fallback_template_id: "" });
+    expect(found(json, "warnings")).toContain(
+      "agent.settings.fallback_template_id FALLBACK_MISSING",
+    );
+    const bare = desk();
+    bare.rules = [];
+    bare.rule_groups = [];
+    bare.relations = [];
+    bare.scenarios = [
+      {
+        ...bare.scenarios[0],
+        steps: [{ id: "s", instructions: "i", terminal: true, ...exclusive }],
+      },
+    ];
+    expect(found(bare, "warnings")).toContain("scenarios/return.steps[0] NO_TEMPLATE");
   });
 });

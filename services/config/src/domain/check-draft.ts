@@ -2,11 +2,12 @@ import type { Agent } from "@soldier/proto/config/v1/agent";
 import type { AgentDocument } from "@soldier/proto/config/v1/config_service";
 import { isId } from "@soldier/kernel/ids";
 import { checkRelations } from "./check-relations.ts";
-import { checkRule, checkTemplateResource } from "./check-rule.ts";
+import { checkRule } from "./check-rule.ts";
 import { checkScenario } from "./check-scenario.ts";
+import { checkReplyModes, checkTemplateResource, templateUse } from "./check-template.ts";
 import { checkFieldDefinition, checkTool, checkVariable } from "./check-tool.ts";
 import { draftIndex, placeOf } from "./draft-index.ts";
-import { agentReferences, allKinds, kindOf } from "./kinds.ts";
+import { allKinds } from "./kinds.ts";
 import { type Notes, notesOn, type Problem } from "./problem.ts";
 import { vocabularyOf } from "./vocabulary.ts";
 
@@ -18,7 +19,7 @@ export function problemsOf(draft: AgentDocument): readonly Problem[] {
   const problems: Problem[] = [];
   const known = vocabularyOf(draft);
   const index = draftIndex(draft);
-  const used = usedTemplates(draft);
+  const use = templateUse(draft);
   const each = <R extends { readonly name: string }>(
     collection: Parameters<typeof placeOf>[0],
     resources: readonly R[],
@@ -29,10 +30,11 @@ export function problemsOf(draft: AgentDocument): readonly Problem[] {
   };
   if (draft.agent) checkAgent(draft.agent, notesOn("agent", problems));
   checkNames(draft, problems);
+  checkReplyModes(draft, (place) => notesOn(place, problems));
   each("rules", draft.rules, (rule, notes) => checkRule(rule, notes, known, index));
   each("scenarios", draft.scenarios, (scenario, notes) => checkScenario(scenario, notes, known));
   each("templates", draft.templates, (template, notes) =>
-    checkTemplateResource(template, notes, known, index, used),
+    checkTemplateResource(template, notes, known, index, use),
   );
   each("variables", draft.variables, checkVariable);
   each("tools", draft.tools, (tool, notes) => checkTool(tool, notes, known));
@@ -71,14 +73,4 @@ function checkNames(draft: AgentDocument, problems: Problem[]): void {
       seen.add(resource.name);
     }
   }
-}
-
-/** Ids of the templates that a rule, a step or the agent names. */
-function usedTemplates(draft: AgentDocument): ReadonlySet<string> {
-  const references = [
-    ...draft.rules.flatMap((rule) => kindOf("rules").references(rule)),
-    ...draft.scenarios.flatMap((scenario) => kindOf("scenarios").references(scenario)),
-    ...(draft.agent ? agentReferences(draft.agent) : []),
-  ];
-  return new Set(references.filter(({ to }) => to === "templates").map(({ value }) => value));
 }

@@ -1,7 +1,5 @@
 import type { Rule } from "@soldier/proto/config/v1/rule";
 import { Scope, ScopeSchema } from "@soldier/proto/config/v1/rule";
-import type { Template } from "@soldier/proto/config/v1/template";
-import { TemplateMode } from "@soldier/proto/config/v1/template";
 import type { DraftIndex } from "./draft-index.ts";
 import { type Notes, unknownName } from "./problem.ts";
 import { checkExpression, checkPattern, checkTemplate, type Vocabulary } from "./vocabulary.ts";
@@ -33,26 +31,8 @@ export function checkRule(rule: Rule, notes: Notes, known: Vocabulary, index: Dr
   if (!acts) notes.doubtful("action", "NO_EFFECT", "has no action, tool, template or check");
 }
 
-export function checkTemplateResource(
-  template: Template,
-  notes: Notes,
-  known: Vocabulary,
-  index: DraftIndex,
-  used: ReadonlySet<string>,
-): void {
-  checkScope(template, notes, index);
-  checkTemplate(notes, "text", template.text, known);
-  checkExpression(notes, "conditions", template.conditions, known);
-  const offersItself =
-    template.mode === TemplateMode.FALLBACK ||
-    template.scope === Scope.SCENARIO ||
-    template.scope === Scope.STEP;
-  if (!offersItself && !used.has(template.id))
-    notes.doubtful("", "NEVER_USED", "no rule, step or setting names it");
-}
-
 /** SCENARIO needs a scenario, STEP a step in it, and GLOBAL neither. */
-function checkScope(
+export function checkScope(
   { scope, scenarioId, stepId }: Pick<Rule, "scope" | "scenarioId" | "stepId">,
   notes: Notes,
   index: DraftIndex,

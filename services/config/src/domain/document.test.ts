@@ -49,7 +49,7 @@ describe("applying a document", () => {
   it("tells what is created, updated with its fields, and deleted", () => {
     const json = desk();
     Object.assign(rule(json, "greet"), { action: "Wave.", priority: 5 });
-    json.templates.push({ name: "bye", text: "Bye!", mode: "TEMPLATE_MODE_FALLBACK" });
+    json.templates.push({ name: "bye", text: "Bye!", conditions: "session.turn > 9" });
     json.relations = [];
     json.agent["name"] = "Front desk";
     const { changes, before, draft } = applied(json);
@@ -96,6 +96,12 @@ describe("a scenario's stamps", () => {
     Object.assign(json.scenarios[0] ?? {}, { description: "Returns.", disabled: true });
     Object.assign(rule(json, "calm"), { tags: ["mood"] });
     expect(applied(json).draft.scenarios[0]?.version).toBe(1n);
+  });
+
+  it("count how strictly templates are used in it", () => {
+    const json = desk();
+    Object.assign(json.scenarios[0] ?? {}, { reply_mode: "TEMPLATE_MODE_EXCLUSIVE" });
+    expect(applied(json).draft.scenarios[0]?.version).toBe(2n);
   });
 
   it("survive a step's new id and place", () => {

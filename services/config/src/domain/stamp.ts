@@ -74,11 +74,21 @@ function scenarioHash(
 ): string {
   const { entryCondition, entryExamples, entryGuard, requiredFields, entryStepId, priority } =
     scenario;
+  // Only where it is set, so that scenarios from before there were reply modes keep their hash.
+  const mode = scenario.replyMode ? [scenario.replyMode] : [];
   const graph = scenario.steps.map((step, i) => [
     step.id,
     steps[i] ?? "",
     step.transitions.map((transition: Transition) => toJson(TransitionSchema, transition)),
   ]);
-  const entry = [entryCondition, entryExamples, entryGuard, requiredFields, entryStepId, priority];
+  const entry = [
+    entryCondition,
+    entryExamples,
+    entryGuard,
+    requiredFields,
+    entryStepId,
+    priority,
+    ...mode,
+  ];
   return sha256(canonical([entry, graph, rules.map(actingPart).toSorted()]));
 }
