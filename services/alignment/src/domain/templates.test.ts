@@ -154,6 +154,15 @@ describe("a template", () => {
     const place = { scenarioId: "book", stepId: "s1" };
     expect(candidates([dst], { applied: [], place })[0]?.text).toBe("Where to?");
   });
+  it("of a place that is a FALLBACK needs no one to name it there", () => {
+    const sorry = { name: "sorry", text: "Sorry.", mode: "TEMPLATE_MODE_FALLBACK" };
+    const here = { ...sorry, scope: "SCOPE_SCENARIO", scenarioId: "book" };
+    const place = { scenarioId: "book", stepId: "s1" };
+    expect(fallbackReply(candidates([here], { applied: [], place }), undefined, "").text).toBe(
+      "Sorry.",
+    );
+    expect(candidates([sorry], { applied: [], place })).toEqual([]);
+  });
   it("that nobody names and that has no place or condition is never said", () => {
     expect(candidates([{ name: "ack", text: "Sure thing." }], { applied: [] })).toEqual([]);
   });

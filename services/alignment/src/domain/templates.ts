@@ -97,9 +97,9 @@ function unnamed({ bundle, place }: TemplateQuestion): readonly CompiledTemplate
     agentsReplyMode(bundle) === "EXCLUSIVE" && replyMode(bundle, place) === "EXCLUSIVE";
   return bundle.unnamedTemplates.filter(
     ({ template }) =>
-      template.mode !== TemplateMode.FALLBACK &&
       inScope(template, place) &&
-      (offersAll || !isGlobal(template) || template.conditions !== ""),
+      (!isGlobal(template) ||
+        (template.mode !== TemplateMode.FALLBACK && (offersAll || template.conditions !== ""))),
   );
 }
 
