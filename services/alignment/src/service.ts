@@ -1,5 +1,7 @@
 import { noReranker } from "@soldier/ai/reranker";
-import { embedderSettings, modelSettings, openEmbedder, openModel } from "@soldier/ai/settings";
+import { modelTables } from "@soldier/ai/model-settings";
+import { openModels } from "@soldier/ai/models";
+import { embedderSettings, openEmbedder } from "@soldier/ai/settings";
 import { service } from "@soldier/chassis/service";
 import { openBus } from "@soldier/events/open-bus";
 import { eventsSettings } from "@soldier/events/events-settings";
@@ -22,7 +24,7 @@ export const alignment = service({
   name: "alignment",
   settings: {
     alignment: alignmentSettings,
-    model: modelSettings,
+    ...modelTables,
     embedder: embedderSettings,
     events: eventsSettings,
   },
@@ -50,7 +52,7 @@ export const alignment = service({
       profile: call(ProfileService),
       memory: call(MemoryService),
       embedder,
-      model: openModel(settings.model),
+      models: openModels(settings, opened, clock),
       reranker: noReranker,
       tools: {
         transport: httpTransport(

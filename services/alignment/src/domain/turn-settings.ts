@@ -86,6 +86,8 @@ export const turnDefaults = {
     .prefault({}),
   generation: z
     .strictObject({
+      temperature: z.union([z.literal("default"), z.number().min(0).max(2)]).default("default"),
+      speculative: z.boolean().default(false),
       reply_tokens_max: z.int().min(1).max(100_000).default(1_024),
       prompt_tokens_max: z.int().min(100).max(1_000_000).default(8_000),
       regenerations_max: z.int().min(0).max(5).default(1),
@@ -105,7 +107,14 @@ const turnDefaultsTable = z.object(turnDefaults);
 export type TurnDefaults = z.output<typeof turnDefaultsTable>;
 
 /** How the turns of one agent are processed: its own settings over the deployment's. */
-export interface TurnSettings extends Omit<TurnDefaults, "disabled_steps" | "selection"> {
+export interface TurnSettings extends Omit<
+  TurnDefaults,
+  "disabled_steps" | "selection" | "generation"
+> {
+  readonly generation: TurnDefaults["generation"] & {
+    /** The agent's own, as "provider:model"; empty for the deployment's. */
+    readonly model: string;
+  };
   readonly disabled_steps: ReadonlySet<string>;
   readonly selection: Readonly<Record<"rules" | "scenarios" | "memory", SelectionStrategy>>;
   /** The agent's own FALLBACK template; empty for none. */
@@ -149,8 +158,11 @@ export function turnSettings(
       }),
     },
     generation: {
+      model: agent?.generation?.model ?? "",
       ...defaults.generation,
       ...set({
+        temperature: agent?.generation?.temperature,
+        speculative: agent?.generation?.speculative,
         reply_tokens_max: agent?.generation?.replyTokensMax,
         prompt_tokens_max: agent?.generation?.promptTokensMax,
         regenerations_max: agent?.generation?.regenerationsMax,

@@ -1,6 +1,6 @@
 import type { Client } from "@connectrpc/connect";
 import type { Embedder } from "@soldier/ai/embedder";
-import type { LanguageModel } from "@soldier/ai/language-model";
+import type { Models } from "@soldier/ai/models";
 import type { Reranker } from "@soldier/ai/reranker";
 import type { Clock } from "@soldier/kernel/clock";
 import type { MemoryService } from "@soldier/proto/memory/v1/memory_service";
@@ -16,8 +16,8 @@ export interface Means {
   readonly profile: Client<typeof ProfileService>;
   readonly memory: Client<typeof MemoryService>;
   readonly embedder: Embedder;
-  /** Undefined: keyless. Scores decide and templates speak. */
-  readonly model: LanguageModel | undefined;
+  /** By step of the turn; none for any is keyless: scores decide and templates speak. */
+  readonly models: Models;
   readonly reranker: Reranker;
   readonly tools: ToolMeans;
   readonly clock: Clock;

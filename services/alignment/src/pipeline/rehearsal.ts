@@ -69,7 +69,8 @@ type Adds =
   | "history"
   | "customer"
   | "off"
-  | "budget";
+  | "budget"
+  | "rung";
 
 function setUp({ clock }: Means, { bundle, state, history }: Scene): Step<"incoming", Adds> {
   return {
@@ -98,6 +99,7 @@ function setUp({ clock }: Means, { bundle, state, history }: Scene): Step<"incom
         },
         off: new Map([...bundle.settings.disabled_steps].map((step) => [step, "switched off"])),
         budget: AbortSignal.any([signal, AbortSignal.timeout(bundle.settings.turn_timeout_ms)]),
+        rung: "full",
       };
     },
   };

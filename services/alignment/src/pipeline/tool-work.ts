@@ -26,7 +26,7 @@ import { groupsOf, needsTool, remembered, standingVariables } from "../domain/va
 import { movedTo, placeOf } from "../domain/turn-values.ts";
 import { argumentJudge } from "./argument-judge.ts";
 import type { Means } from "./means.ts";
-import { ModelCalls } from "./model-calls.ts";
+import { type ModelCalls, modelCalls } from "./model-calls.ts";
 import { reevaluated } from "./reevaluate.ts";
 import { type ToolRun, runTool } from "./tool-run.ts";
 import type { Effects, Turn } from "./turn.ts";
@@ -49,7 +49,8 @@ export type ToolNeeds =
   | "applied"
   | "relations"
   | "navigation"
-  | "budget";
+  | "budget"
+  | "rung";
 
 export type ToolAdds =
   | "state"
@@ -86,7 +87,7 @@ export class ToolWork {
   constructor(turn: Pick<Turn, ToolNeeds>, means: Means) {
     this.turn = turn;
     this.means = means;
-    this.calls = means.model && new ModelCalls(means.model);
+    this.calls = modelCalls(means, turn, "tools");
     this.state = clone(SessionStateSchema, turn.state);
     this.known = turn.known;
     this.navigation = turn.navigation;

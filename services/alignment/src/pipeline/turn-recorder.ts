@@ -19,7 +19,10 @@ export interface RecordPart {
   readonly degraded?: string;
   /** Fields of the record; a later step's word on the same field counts. */
   readonly facts?: RecordFacts;
+  /** Every attempt at a model, also those that another one made good. */
   readonly modelCalls?: readonly ModelCallRecord[];
+  /** How many of the step's questions to a model waited for each other; all, unless told. */
+  readonly modelCallDepth?: number;
   /** Milliseconds spent waiting for models and tools. */
   readonly outsideMs?: number;
 }
@@ -32,6 +35,7 @@ export class TurnRecorder {
   /** What the turn got over, as "<step>: <reason>". */
   readonly degradations: string[] = [];
   private readonly modelCalls: ModelCallRecord[] = [];
+  private modelCallDepth = 0;
   private facts: RecordFacts = {};
   private outsideMs = 0;
 
@@ -42,6 +46,7 @@ export class TurnRecorder {
 
   add(name: string, durationMs: number, part: RecordPart): void {
     const { skipped = "", degraded = "", facts, modelCalls = [], outsideMs = 0 } = part;
+    this.modelCallDepth += part.modelCallDepth ?? modelCalls.length;
     this.steps.push(create(StepRecordSchema, { name, durationMs, skipped, degraded }));
     if (degraded) this.degradations.push(`${name}: ${degraded}`);
     this.facts = { ...this.facts, ...facts };
@@ -55,8 +60,8 @@ export class TurnRecorder {
     return {
       durationMs,
       engineMs: Math.max(0, durationMs - this.outsideMs),
-      // Steps run one after the other, and so do the calls within one.
-      modelCallDepth: this.modelCalls.length,
+      // Steps run one after the other.
+      modelCallDepth: this.modelCallDepth,
     };
   }
 

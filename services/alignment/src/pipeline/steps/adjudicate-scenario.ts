@@ -2,27 +2,27 @@ import { tried } from "../degrade.ts";
 import { extractedOf, judged, moveOf } from "../judgement.ts";
 import { caseOf, type CaseNeeds } from "../judging-case.ts";
 import type { Means } from "../means.ts";
-import { ModelCalls } from "../model-calls.ts";
+import { modelCalls } from "../model-calls.ts";
 import type { Step } from "../step.ts";
 
-type Needs = CaseNeeds | "rules" | "judgedMove" | "extracted" | "budget";
+type Needs = CaseNeeds | "rules" | "judgedMove" | "extracted" | "budget" | "rung";
 
 /**
  * Where the message leads in the scenario, and what it gives for the scenario's fields, by a call of
  * its own: for agents whose judgement is not fused. Scores that decide are not asked about.
  */
-export function adjudicateScenario({ model }: Means): Step<Needs, "judgedMove" | "extracted"> {
+export function adjudicateScenario(means: Means): Step<Needs, "judgedMove" | "extracted"> {
   return {
     name: "adjudicate-scenario",
     async run(turn, signal) {
       const { bundle, judgedMove, extracted } = turn;
       const skipped = (reason: string) => ({ judgedMove, extracted, record: { skipped: reason } });
       if (bundle.settings.judgement === "fused") return skipped("judged with the rules");
-      if (!model || bundle.settings.judgement === "scores")
-        return skipped("no model: the scores decide");
+      const calls =
+        bundle.settings.judgement === "separate" ? modelCalls(means, turn, "scenario") : undefined;
+      if (!calls) return skipped("no model: the scores decide");
       const given = caseOf(turn.rules, turn);
       if (!given.open.scenario) return skipped("the scores decide");
-      const calls = new ModelCalls(model);
       const answer = await tried(() => judged("scenario", given, turn, calls), signal);
       if (answer.fault)
         return {

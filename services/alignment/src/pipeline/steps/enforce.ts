@@ -11,13 +11,13 @@ import { type CheckResult, checked, type Constraint, constraintsOf } from "../..
 import { type Bindings, bindingsOf } from "../../domain/expressions.ts";
 import { fallbackReply, type PlannedReply } from "../../domain/reply.ts";
 import type { Means } from "../means.ts";
-import { ModelCalls } from "../model-calls.ts";
+import { type ModelCalls, modelCalls, together } from "../model-calls.ts";
 import { instructions } from "../prompts.ts";
 import type { Step } from "../step.ts";
 import type { Draft, Reply, Turn } from "../turn.ts";
 import { agentsFallback } from "./generate.ts";
 
-type Needs = "incoming" | "bundle" | "state" | "known" | "applied" | "draft" | "budget";
+type Needs = "incoming" | "bundle" | "state" | "known" | "applied" | "draft" | "budget" | "rung";
 
 const prompt = instructions(import.meta.url, "./enforce.md");
 
@@ -30,14 +30,15 @@ const verdictShape = z.object({
  * what was broken stressed, and at last says a fallback. What was shown stays: a text that broke a
  * demand half-way is gone on from, never taken back.
  */
-export function enforce({ model }: Means): Step<Needs, "reply"> {
+export function enforce(means: Means): Step<Needs, "reply"> {
   return {
     name: "enforce",
     async run(turn, signal) {
       const { draft, bundle } = turn;
       const constraints = constraintsOf(turn.applied, turn.known);
       const bindings = bindingsOf(turn.known);
-      const calls = model && new ModelCalls(model);
+      const calls = modelCalls(means, turn, "check");
+      const writing = modelCalls(means, turn, "generate");
       const checks: CheckRecord[] = [];
       const { gate } = draft;
       let { failed, fallbackReason } = draft;
@@ -57,13 +58,13 @@ export function enforce({ model }: Means): Step<Needs, "reply"> {
         const broken = results.filter(({ passed }) => !passed);
         if (broken.length === 0) break;
         const mayRetry = regenerations < bundle.settings.generation.regenerations_max;
-        if (!draft.rewrite || !calls || !mayRetry) {
+        if (!draft.rewrite || !writing || !mayRetry) {
           fallbackReason = `violated: ${broken.map(({ constraint }) => constraint.rule.name).join(", ")}`;
           return ended(saidInstead(turn, bindings, constraints, fallbackReason));
         }
         regenerations++;
         gate.startAgain();
-        const failure = await draft.rewrite(calls, broken.map(demanded), turn.budget);
+        const failure = await draft.rewrite(writing, broken.map(demanded), turn.budget);
         if (failure === undefined) continue;
         failed = true;
         fallbackReason = failure;
@@ -86,7 +87,7 @@ export function enforce({ model }: Means): Step<Needs, "reply"> {
           reply,
           record: {
             ...(nothing && { skipped: "nothing is demanded of the reply" }),
-            ...calls?.record,
+            ...together(calls, writing),
             facts: {
               reply: create(ReplyRecordSchema, {
                 source: said.source,

@@ -17,17 +17,18 @@ import { tried } from "../degrade.ts";
 import { contextJudged } from "../judgement.ts";
 import type { ContextAnswer } from "../judgement-shapes.ts";
 import type { Means } from "../means.ts";
-import { ModelCalls } from "../model-calls.ts";
+import { modelCalls } from "../model-calls.ts";
 import type { Step } from "../step.ts";
 
-type Needs = "incoming" | "bundle" | "state" | "turnNumber" | "history" | "budget";
+type Needs = "incoming" | "bundle" | "state" | "turnNumber" | "history" | "budget" | "rung";
 
 /**
  * What the message means, as far as it can be told before it is compared with anything: its vector,
  * the values in it, a wish to leave. Only when asked for by itself does a model read it here; fused,
  * that is part of the judgement.
  */
-export function extractContext({ embedder, model }: Means): Step<Needs, "context"> {
+export function extractContext(means: Means): Step<Needs, "context"> {
+  const { embedder } = means;
   return {
     name: "extract-context",
     async run(turn, signal) {
@@ -48,7 +49,8 @@ export function extractContext({ embedder, model }: Means): Step<Needs, "context
       };
       const separate =
         bundle.settings.context === "llm" && bundle.settings.judgement === "separate";
-      if (!model || !separate)
+      const calls = separate ? modelCalls(means, turn, "context") : undefined;
+      if (!calls)
         return {
           context: plain,
           record: {
@@ -56,7 +58,6 @@ export function extractContext({ embedder, model }: Means): Step<Needs, "context
             ...(embedded.fault && { degraded: embedded.fault.reason }),
           },
         };
-      const calls = new ModelCalls(model);
       const read = await tried(() => contextJudged(turn, calls), signal);
       const context = read.value ? understanding(plain, read.value) : plain;
       const fault = read.fault ?? embedded.fault;

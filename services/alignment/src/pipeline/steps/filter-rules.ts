@@ -7,7 +7,7 @@ import { extractedOf, judged, moveOf, verdicts } from "../judgement.ts";
 import type { RulesAnswer } from "../judgement-shapes.ts";
 import { type Case, caseOf } from "../judging-case.ts";
 import type { Means } from "../means.ts";
-import { ModelCalls } from "../model-calls.ts";
+import { modelCalls } from "../model-calls.ts";
 import type { Step } from "../step.ts";
 import type { RecordPart } from "../turn-recorder.ts";
 import { proposedCalls } from "../tool-proposals.ts";
@@ -25,7 +25,8 @@ type Needs =
   | "known"
   | "rules"
   | "scenarios"
-  | "budget";
+  | "budget"
+  | "rung";
 
 type Adds = "rules" | "matched" | "judgedMove" | "extracted" | "proposed" | "context";
 
@@ -34,7 +35,7 @@ type Adds = "rules" | "matched" | "judgedMove" | "extracted" | "proposed" | "con
  * the same call says what the message means, where it leads in the scenario, and what it gives for
  * fields and tools. A model that fails leaves the word to the scores.
  */
-export function filterRules({ model }: Means): Step<Needs, Adds> {
+export function filterRules(means: Means): Step<Needs, Adds> {
   return {
     name: "filter-rules",
     async run(turn, signal) {
@@ -48,12 +49,15 @@ export function filterRules({ model }: Means): Step<Needs, Adds> {
         record,
       });
       const mode = bundle.settings.judgement;
-      if (!model || mode === "scores") return scored({ skipped: "no model: the scores decide" });
+      const calls =
+        mode === "scores"
+          ? undefined
+          : modelCalls(means, turn, mode === "fused" ? "judge" : "rules");
+      if (!calls) return scored({ skipped: "no model: the scores decide" });
       const { open } = given;
       const isOpen = mode === "fused" ? open.rules || open.scenario || open.tools : open.rules;
       if (picked || !isOpen) return scored({ skipped: "the scores decide" });
 
-      const calls = new ModelCalls(model);
       if (mode === "separate") {
         const answer = await tried(() => judged("rules", given, turn, calls), signal);
         if (answer.fault) return scored({ ...calls.record, degraded: answer.fault.reason });

@@ -16,7 +16,7 @@ import { candidate, type TemplateCandidate, templateCandidates } from "../../dom
 import { placeOf } from "../../domain/turn-values.ts";
 import { chosenReply } from "../choose-template.ts";
 import type { Means } from "../means.ts";
-import { ModelCalls } from "../model-calls.ts";
+import { knowsOwnModel, type ModelCalls, modelCalls } from "../model-calls.ts";
 import { instructions } from "../prompts.ts";
 import type { Step } from "../step.ts";
 import type { Draft, Turn } from "../turn.ts";
@@ -34,7 +34,8 @@ type Needs =
   | "relations"
   | "navigation"
   | "effects"
-  | "budget";
+  | "budget"
+  | "rung";
 
 const conduct = instructions(import.meta.url, "./generate.md");
 
@@ -42,7 +43,7 @@ const conduct = instructions(import.meta.url, "./generate.md");
  * Writes the reply into a gate that lets out what may be seen. An EXCLUSIVE template is said as it
  * stands; otherwise a model writes, and without one templates and questions are put together.
  */
-export function generate({ model }: Means): Step<Needs, "draft"> {
+export function generate(means: Means): Step<Needs, "draft"> {
   return {
     name: "generate",
     async run(turn, signal) {
@@ -70,7 +71,7 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
         templates: templateRecords(candidates, used, notes),
       });
 
-      const choosing = model && new ModelCalls(model);
+      const choosing = modelCalls(means, turn, "choose");
       const question = { candidates, asks: asksOf(turn), constraints, bindings, step };
       const chosen = await chosenReply(question, turn, choosing);
       if (chosen) {
@@ -95,7 +96,8 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
           },
         };
       }
-      if (!model) {
+      const calls = modelCalls(means, turn, "generate");
+      if (!calls) {
         const waiting = unfinishedTool(turn, step);
         const planned =
           composedReply({
@@ -117,7 +119,6 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
         return { draft: draft(planned), record: { facts: recorded(planned.templateIds) } };
       }
 
-      const calls = new ModelCalls(model);
       const withheld = withheldFields(bundle.fields, turn.profile);
       const suggestions = candidates.filter(({ mode, text }) => mode === "SUGGEST" && text);
       const write = async (
@@ -153,6 +154,7 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
         }
       };
       const failure = await write(calls, [], turn.budget);
+      const degraded = failure ?? (knowsOwnModel(means, turn) ? undefined : "AGENT_MODEL_UNKNOWN");
       const used = Object.keys(known.profile).filter((name) => !withheld.has(name));
       return {
         draft: {
@@ -167,7 +169,7 @@ export function generate({ model }: Means): Step<Needs, "draft"> {
         },
         record: {
           ...calls.record,
-          ...(failure !== undefined && { degraded: failure }),
+          ...(degraded !== undefined && { degraded }),
           facts: {
             ...recorded([]),
             profileFieldsUsed: used,

@@ -20,7 +20,8 @@ type Adds =
   | "history"
   | "customer"
   | "off"
-  | "budget";
+  | "budget"
+  | "rung";
 
 /**
  * Finds or opens the session and takes the right to write it. A message that was answered before ends
@@ -64,6 +65,7 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
         customer,
         off: switchedOff(settings, session),
         budget: AbortSignal.any([signal, AbortSignal.timeout(settings.turn_timeout_ms)]),
+        rung: "full",
       };
     },
   };

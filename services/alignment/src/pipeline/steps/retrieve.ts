@@ -12,6 +12,7 @@ import { exclusionOf } from "../../domain/rule-filters.ts";
 import { placeOf, turnValues } from "../../domain/turn-values.ts";
 import { type Tried, tried } from "../degrade.ts";
 import type { Means } from "../means.ts";
+import { modelFor } from "../model-calls.ts";
 import type { Step } from "../step.ts";
 import type { Turn } from "../turn.ts";
 
@@ -23,7 +24,8 @@ type Needs =
   | "turnNumber"
   | "customer"
   | "context"
-  | "budget";
+  | "budget"
+  | "rung";
 
 type Adds = "profile" | "known" | "memories" | "rules" | "scenarios";
 
@@ -138,17 +140,21 @@ function scores({ bundle, incoming, context }: Pick<Turn, "bundle" | "incoming" 
 /** Every rule, those with something against them marked so. */
 function filtered(
   candidates: readonly RuleCandidate[],
-  { bundle, state, turnNumber }: Pick<Turn, "bundle" | "state" | "turnNumber">,
+  turn: Pick<Turn, "bundle" | "state" | "turnNumber" | "rung">,
   known: KnownValues,
-  { model }: Means,
+  means: Means,
 ): readonly RuleCandidate[] {
+  const { bundle, state, turnNumber } = turn;
   const bindings = bindingsOf(known);
+  const { judgement } = bundle.settings;
   const question = {
     place: placeOf(state),
     turn: turnNumber,
     fires: state.ruleFires,
     appliedOnce: new Set(state.appliedRuleIds),
-    judged: model !== undefined && bundle.settings.judgement !== "scores",
+    judged:
+      judgement !== "scores" &&
+      modelFor(means, turn, judgement === "fused" ? "judge" : "rules") !== undefined,
     holds: (guard: string) => bundle.expressions.evaluate(guard, bindings),
   };
   return candidates.map((candidate) => {
