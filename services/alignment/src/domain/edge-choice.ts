@@ -1,63 +1,110 @@
 import type { Step } from "@soldier/proto/config/v1/scenario";
 import type { CompiledScenario, Edge } from "./compiled-bundle.ts";
-import type { Move, NavigationQuestion } from "./navigation-question.ts";
+import type { Move, NavigationGround, NavigationQuestion } from "./navigation-question.ts";
+import { loopAt } from "./visits.ts";
+
+/** By what an edge is taken: a model's word, the message's score, its guard, or for want of a reason not to. */
+export type EdgeGround = "judgement" | "message" | "guard" | "default";
+
+export interface TakenEdge {
+  readonly edge: Edge;
+  readonly score: number;
+  readonly by: EdgeGround;
+  readonly reason: string;
+}
 
 export interface EdgeChoice {
-  readonly taken:
-    | { readonly edge: Edge; readonly score: number; readonly reason: string }
-    | undefined;
+  readonly taken: TakenEdge | undefined;
   readonly moves: readonly Move[];
   /** How many edges the step has. */
   readonly edges: number;
-  /** Some edges could have been meant, and none of them is even plausible. */
+  /** The best score of an open edge's condition. */
+  readonly bestScore: number;
+  /** Some open edges could have been meant, and none of them is even plausible. */
   readonly implausible: boolean;
-  /** Why it stays, when it stays. */
+  /** Why none is taken, when none is. */
   readonly reason: string;
 }
 
 interface Considered {
   readonly edge: Edge;
   readonly score: number;
-  /** By what the edge would be taken; undefined when it can't be. */
-  readonly by: "guard" | "message" | "judgement" | "default" | undefined;
+  /** Undefined when it can't be taken. */
+  readonly by: EdgeGround | undefined;
   readonly reason: string;
+  /** It is closed whatever is said. */
+  readonly shut?: true;
+  /** Set when its step was visited too often of late: when it is the one to take, the session stays. */
+  readonly loop?: string | undefined;
 }
 
-/**
- * The edge to take from a step, if any. With the customer's message: an edge that a model chose, else
- * the best that its guard or the message speaks for, else one that only waited for the step's own
- * business. Unattended: only edges that need nothing of the customer.
- */
-export function chooseEdge(
+/** The edge to take from a step on the customer's message, if any. */
+export function edgeOnMessage(
   scenario: CompiledScenario,
   step: Step,
   question: NavigationQuestion,
-  mode: "message" | "unattended" = "message",
+): EdgeChoice {
+  return chosen(scenario, step, question, (edge) => onMessage(edge, step, question));
+}
+
+/** The edge to follow from a step without the customer, if any. */
+export function edgeUnattended(
+  scenario: CompiledScenario,
+  step: Step,
+  ground: NavigationGround,
+): EdgeChoice {
+  return chosen(scenario, step, { ...ground, judged: undefined }, (edge, onlyWay) =>
+    unattended(edge, { step, scenario }, ground, onlyWay),
+  );
+}
+
+/** Nothing is said, asked or done at it: it only tells where to go. */
+export function isSilent(
+  step: Step,
+  scenario: CompiledScenario,
+  { isRuled }: Pick<NavigationGround, "isRuled">,
+): boolean {
+  const { instructions, collects, toolIds, templateIds, terminal } = step;
+  const bare = !collects.length && !toolIds.length && !templateIds.length;
+  return !terminal && instructions === "" && bare && !isRuled(step, scenario);
+}
+
+type Chosen = NavigationGround & Pick<NavigationQuestion, "judged">;
+
+function chosen(
+  scenario: CompiledScenario,
+  step: Step,
+  question: Chosen,
+  consider: (edge: Edge, onlyWay: boolean) => Considered,
 ): EdgeChoice {
   const edges = scenario.edges.filter(({ fromStepId }) => fromStepId === step.id);
-  const open = edges.map((edge) => ({ edge, shut: shut(edge, scenario, question) }));
-  const onlyWay = open.filter((each) => each.shut === undefined).length === 1;
-  const considered = open.map(({ edge, shut: reason }): Considered => {
-    if (reason !== undefined) return { edge, score: 0, by: undefined, reason };
-    return mode === "message"
-      ? withMessage(edge, step, question)
-      : unattended(edge, step, question, onlyWay);
+  const shutBy = new Map(edges.map((edge) => [edge, shut(edge, scenario, question)]));
+  const onlyWay = edges.filter((edge) => shutBy.get(edge) === undefined).length === 1;
+  const considered = edges.map((edge): Considered => {
+    const reason = shutBy.get(edge);
+    if (reason !== undefined) return { edge, score: 0, by: undefined, reason, shut: true };
+    const open = consider(edge, onlyWay);
+    const loop = open.by && loopAt(scenario.scenario.id, edge.toStepId, question);
+    return { ...open, loop };
   });
   const { taken, reason } = best(considered, question);
-  const scored = considered.filter(({ edge, by }) => edge.transition.condition && by !== "guard");
+  const scored = considered.filter(
+    ({ edge, by, shut: isShut }) => edge.transition.condition && by !== "guard" && !isShut,
+  );
+  const bestScore = Math.max(0, ...scored.map(({ score }) => score));
   return {
     taken,
     reason,
     edges: edges.length,
-    implausible:
-      scored.length > 0 && scored.every(({ score }) => score < question.settings.sanity_threshold),
+    bestScore,
+    implausible: scored.length > 0 && bestScore < question.settings.sanity_threshold,
     moves: considered.map((each) => ({
       kind: "edge",
       id: each.edge.id,
       toStepId: each.edge.toStepId,
       score: each.score,
       taken: each.edge === taken?.edge,
-      reason: each.edge === taken?.edge ? taken.reason : each.by ? reason : each.reason,
+      reason: each.edge === taken?.edge || !each.by ? each.reason : (each.loop ?? reason),
     })),
   };
 }
@@ -66,113 +113,152 @@ export function chooseEdge(
 function shut(
   { transition, toStepId }: Edge,
   scenario: CompiledScenario,
-  question: NavigationQuestion,
+  { holds, knows }: NavigationGround,
 ): string | undefined {
-  const guard = question.holds(transition.guard);
+  const guard = holds(transition.guard);
   if (!guard.holds) return guard.error ? `guard: ${guard.error}` : "its guard is false";
   const target = scenario.steps.get(toStepId);
   if (!target) return "it leads nowhere";
-  const missing = target.requiredFields.filter((need) => !question.knows(need));
+  const missing = target.requiredFields.filter((need) => !knows(need));
   if (missing.length > 0) return `needs ${missing.map(({ field }) => field).join(", ")}`;
-  const { loop_window_turns, step_visits_max } = question.settings;
-  const recent = question.visits.filter(
-    ({ stepId, scenarioId, turn }) =>
-      stepId === toStepId &&
-      scenarioId === scenario.scenario.id &&
-      turn > question.turn - loop_window_turns,
-  );
-  if (recent.length >= step_visits_max)
-    return `loop: ${recent.length} visits within ${loop_window_turns} turns`;
   return undefined;
 }
 
-function withMessage(edge: Edge, step: Step, question: NavigationQuestion): Considered {
+function onMessage(edge: Edge, step: Step, question: NavigationQuestion): Considered {
   const { judged, settings } = question;
   const { condition, guard } = edge.transition;
-  if (judged?.kind === "edge" && judged.id === edge.id)
-    return { edge, score: judged.confidence, by: "judgement", reason: "judged to be meant" };
+  const { transition_threshold } = settings;
+  if (judged?.kind === "edge" && judged.id === edge.id) {
+    const { confidence: score } = judged;
+    if (score >= transition_threshold)
+      return { edge, score, by: "judgement", reason: "judged to be meant" };
+    const reason = `judged to be meant, but ${score.toFixed(2)} is below ${transition_threshold}`;
+    return { edge, score, by: undefined, reason };
+  }
+  if (!condition && guard) return byGuard(edge, step, question);
   if (!condition) {
-    if (guard) return { edge, score: 1, by: "guard", reason: "its guard is true" };
-    const waits = waitsFor(step, question);
+    const waits = waitsFor(step, question) ?? spokenAgainst(step, question);
     if (waits) return { edge, score: 0, by: undefined, reason: waits };
     return { edge, score: 1, by: "default", reason: "the step's business is done" };
   }
   const score = question.edgeScore(edge);
-  const { transition_threshold } = settings;
+  // A model that was asked about the edges has spoken for none of the others.
   if (judged && judged.kind !== "entry")
     return { edge, score, by: undefined, reason: "judged not to be meant" };
-  if (score >= transition_threshold)
-    return {
-      edge,
-      score,
-      by: "message",
-      reason: `${score.toFixed(2)} reaches ${transition_threshold}`,
-    };
-  return {
-    edge,
-    score,
-    by: undefined,
-    reason: `${score.toFixed(2)} is below ${transition_threshold}`,
-  };
+  const reaches = score >= transition_threshold;
+  const reason = `${score.toFixed(2)} ${reaches ? "reaches" : "is below"} ${transition_threshold}`;
+  return { edge, score, by: reaches ? "message" : undefined, reason };
+}
+
+/** A step is not left while its tools have not run; once they have failed, only by a guard that sees it. */
+function byGuard(edge: Edge, step: Step, ground: NavigationGround): Considered {
+  const waits = toolsAgainst(step, ground);
+  const seesResults = /\bresults\b/.test(edge.transition.guard);
+  if (waits && !(ground.toolsOf(step) === "failed" && seesResults))
+    return { edge, score: 0, by: undefined, reason: waits };
+  return { edge, score: 1, by: "guard", reason: "its guard is true" };
+}
+
+function toolsAgainst(step: Step, ground: NavigationGround): string | undefined {
+  if (mayBeSkipped(step, ground)) return undefined;
+  switch (ground.toolsOf(step)) {
+    case "waiting":
+      return "its tools have not answered";
+    case "failed":
+      return "its tools have failed";
+    case "none":
+    case "done":
+      return undefined;
+  }
+}
+
+/** The author lets the step be left out, and what it collects is known. */
+function mayBeSkipped(step: Step, ground: NavigationGround): boolean {
+  return step.skippable && step.collects.length > 0 && unknownOf(step, ground).length === 0;
+}
+
+function unknownOf(step: Step, { knows }: NavigationGround): readonly string[] {
+  return step.collects.filter((field) => !knows({ field, verified: false }));
 }
 
 /** What a step without a condition to leave it still waits for. */
 function waitsFor(step: Step, question: NavigationQuestion): string | undefined {
-  const unknown = step.collects.filter((field) => !question.knows({ field, verified: false }));
+  const unknown = unknownOf(step, question);
   if (unknown.length > 0) return `waits for ${unknown.join(", ")}`;
-  if (step.toolIds.length > 0 && !question.toolsDone(step)) return "its tools have not answered";
-  if (step.collects.length === 0 && step.toolIds.length === 0 && question.digression)
-    return "the customer speaks of something else";
+  const tools = toolsAgainst(step, question);
+  if (tools) return tools;
+  const onlySpeaks = step.collects.length === 0 && step.toolIds.length === 0;
+  if (onlySpeaks && question.digression) return "the customer speaks of something else";
   return undefined;
+}
+
+/** A model's word against going on as if nothing in particular had been meant. */
+function spokenAgainst(step: Step, { judged, settings }: NavigationQuestion): string | undefined {
+  // That it has what it asks for is evident, whatever a model makes of the message.
+  if (judged === undefined || judged.kind === "entry" || step.collects.length > 0) return undefined;
+  if (judged.kind === "edge")
+    return judged.confidence < settings.transition_threshold ? "judged unsurely" : undefined;
+  return judged.kind === "exit" ? "judged to be leaving" : "judged to stay";
 }
 
 function unattended(
   edge: Edge,
-  step: Step,
-  question: NavigationQuestion,
+  { step, scenario }: { readonly step: Step; readonly scenario: CompiledScenario },
+  ground: NavigationGround,
   onlyWay: boolean,
 ): Considered {
   const { condition, guard } = edge.transition;
-  const known = step.collects.every((field) => question.knows({ field, verified: false }));
-  const collected = step.collects.length > 0 && known;
-  const worked = step.toolIds.length > 0 && question.toolsDone(step);
-  if (!condition && guard) return { edge, score: 1, by: "guard", reason: "its guard is true" };
-  if (!condition && known && (collected || worked))
-    return { edge, score: 1, by: "default", reason: "everything is known that the step is for" };
-  if (condition && step.skippable && collected && onlyWay)
-    return { edge, score: 1, by: "default", reason: "the step may be skipped: its data is known" };
-  return { edge, score: 0, by: undefined, reason: "needs the customer" };
+  if (!condition && guard) return byGuard(edge, step, ground);
+  const skipped = mayBeSkipped(step, ground);
+  if (condition) {
+    if (skipped && onlyWay)
+      return {
+        edge,
+        score: 1,
+        by: "default",
+        reason: "the step may be skipped: its data is known",
+      };
+    return { edge, score: 0, by: undefined, reason: "needs the customer" };
+  }
+  const unknown = unknownOf(step, ground);
+  if (unknown.length > 0)
+    return { edge, score: 0, by: undefined, reason: `waits for ${unknown.join(", ")}` };
+  const tools = toolsAgainst(step, ground);
+  if (tools) return { edge, score: 0, by: undefined, reason: tools };
+  const isDone =
+    step.collects.length > 0 || ground.toolsOf(step) === "done" || isSilent(step, scenario, ground);
+  if (!isDone) return { edge, score: 0, by: undefined, reason: "needs the customer" };
+  return { edge, score: 1, by: "default", reason: "everything is known that the step is for" };
 }
 
 function best(
   considered: readonly Considered[],
-  { settings, judged }: NavigationQuestion,
+  { settings, judged }: Pick<Chosen, "settings" | "judged">,
 ): Pick<EdgeChoice, "taken" | "reason"> {
-  const by = (...kinds: Considered["by"][]) =>
+  const by = (...grounds: EdgeGround[]) =>
     considered
-      .filter((each) => kinds.includes(each.by))
+      .flatMap(({ edge, score, by: ground, reason, loop }) =>
+        ground && grounds.includes(ground) ? [{ edge, score, by: ground, reason, loop }] : [],
+      )
       .toSorted(
         (a, b) => b.edge.transition.priority - a.edge.transition.priority || b.score - a.score,
       );
-  const judgement = by("judgement")[0];
-  if (judgement) return { taken: judgement, reason: judgement.reason };
-  if (judged?.kind === "exit") return { taken: undefined, reason: "judged to be leaving" };
-
   const [top, next] = by("guard", "message");
-  if (top) {
-    const close =
-      top.by === "message" &&
-      next?.by === "message" &&
-      next.edge.transition.priority === top.edge.transition.priority &&
-      top.score - next.score < settings.margin;
-    if (close)
-      return {
-        taken: undefined,
-        reason: `${top.edge.id} and ${next.edge.id} are within ${settings.margin}: stays`,
-      };
-    return { taken: top, reason: top.reason };
-  }
-  const fallback = by("default")[0];
-  if (fallback && judged?.kind !== "stay") return { taken: fallback, reason: fallback.reason };
-  return { taken: undefined, reason: "no edge is taken" };
+  const close =
+    top?.by === "message" &&
+    next?.by === "message" &&
+    next.edge.transition.priority === top.edge.transition.priority &&
+    top.score - next.score < settings.margin - roundingError;
+  const taken = by("judgement")[0] ?? top ?? by("default")[0];
+  if (taken?.loop !== undefined) return { taken: undefined, reason: taken.loop };
+  if (taken && taken === top && close)
+    return {
+      taken: undefined,
+      reason: `${top.edge.id} and ${next.edge.id} are within ${settings.margin}: stays`,
+    };
+  if (taken) return { taken, reason: taken.reason };
+  return { taken: undefined, reason: judged ? "judged to stay" : "no edge is taken" };
 }
+
+/** 0.75 - 0.65 is a margin of 0.1, whatever floating point makes of it. */
+const roundingError = 1e-9;

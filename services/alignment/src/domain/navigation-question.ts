@@ -4,8 +4,8 @@ import type { CompiledScenario, Edge } from "./compiled-bundle.ts";
 import type { Verdict } from "./expressions.ts";
 import type { TurnSettings } from "./turn-settings.ts";
 
-/** Everything that navigation looks at; it asks for nothing else. */
-export interface NavigationQuestion {
+/** What navigation looks at whether or not the customer has just said something. */
+export interface NavigationGround {
   readonly scenarioOf: (id: string) => CompiledScenario | undefined;
   readonly position: ScenarioPosition | undefined;
   readonly visits: readonly StepVisit[];
@@ -13,22 +13,45 @@ export interface NavigationQuestion {
   /** Number of the turn that runs. */
   readonly turn: number;
   readonly settings: TurnSettings["navigation"];
+  readonly holds: (guard: string) => Verdict;
+  readonly knows: (need: Pick<FieldRequirement, "field" | "verified">) => boolean;
+  readonly toolsOf: (step: Step) => ToolsOfStep;
+  /** Whether rules or templates of the step's own act at it. */
+  readonly isRuled: (step: Step, scenario: CompiledScenario) => boolean;
+  /** Whether one of the step's tools is called with the field. */
+  readonly takes: (step: Step, field: string) => boolean;
+}
+
+/** How far a step's tools are since it was entered; "failed" when all have ended and not all well. */
+export type ToolsOfStep = "none" | "waiting" | "failed" | "done";
+
+/** Everything that navigation looks at when a message has come; it asks for nothing else. */
+export interface NavigationQuestion extends NavigationGround {
+  /** The customer said something; not when the agent opens. */
+  readonly heard: boolean;
   /** How well the message fits an edge's condition, 0 to 1. */
   readonly edgeScore: (edge: Edge) => number;
-  /** How well it fits the entry conditions of scenarios. */
-  readonly entries: readonly { readonly scenarioId: string; readonly score: number }[];
-  /** Scenarios that a relation keeps from starting. */
+  /** How well it fits the entry conditions of scenarios; of equals the author's first comes first. */
+  readonly entries: readonly EntryScore[];
+  /** Scenarios that a relation keeps from starting, and from speaking in this turn. */
   readonly blocked: ReadonlySet<string>;
   /** How sure it is that the customer wants to leave, 0 to 1. */
   readonly exitSignal: number;
   /** The message is about something else that a rule answers. */
   readonly digression: boolean;
+  /** The message gives something that was waited for. */
+  readonly gives: boolean;
+  /** Fields whose known value the message changes. */
+  readonly corrects: readonly string[];
   /** What a model made of it, when one was asked. */
   readonly judged: JudgedMove | undefined;
-  readonly holds: (guard: string) => Verdict;
-  readonly knows: (need: Pick<FieldRequirement, "field" | "verified">) => boolean;
-  /** Whether the step's tools have answered since it was entered. */
-  readonly toolsDone: (step: Step) => boolean;
+}
+
+export interface EntryScore {
+  readonly scenarioId: string;
+  readonly score: number;
+  /** A relation brings the scenario in, whatever the message says. */
+  readonly entailed?: true;
 }
 
 export type JudgedMove =
@@ -37,7 +60,7 @@ export type JudgedMove =
 
 /** A move that was thought of. */
 export interface Move {
-  readonly kind: "edge" | "entry" | "exit" | "relocalise" | "auto_advance";
+  readonly kind: "edge" | "entry" | "exit" | "relocalise" | "return" | "auto_advance";
   /** The edge or the scenario. */
   readonly id: string;
   readonly toStepId: string;

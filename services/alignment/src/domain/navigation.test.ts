@@ -1,76 +1,9 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { BundleSchema } from "@soldier/proto/config/v1/bundle";
-import type { ScenarioSchema } from "@soldier/proto/config/v1/scenario";
-import {
-  ScenarioPositionSchema,
-  type StepVisit,
-  StepVisitSchema,
-  VisitReason,
-} from "@soldier/proto/session/v1/session";
+import { create } from "@bufbuild/protobuf";
+import { type StepVisit, StepVisitSchema, VisitReason } from "@soldier/proto/session/v1/session";
 import { describe, expect, it } from "vitest";
-import { compileBundle } from "./compiled-bundle.ts";
 import { goOn, navigate } from "./navigation.ts";
 import type { NavigationQuestion } from "./navigation-question.ts";
-import { type TurnDefaults, turnDefaults } from "./turn-settings.ts";
-import { z } from "zod";
-
-const defaults: TurnDefaults = z.object(turnDefaults).parse({});
-
-type StepInit = MessageInitShape<typeof ScenarioSchema>["steps"];
-
-function asking(
-  steps: StepInit,
-  given: Partial<NavigationQuestion> & {
-    readonly at?: string;
-    readonly scores?: Readonly<Record<string, number>>;
-    readonly known?: readonly string[];
-    readonly verified?: readonly string[];
-    readonly guards?: Readonly<Record<string, boolean>>;
-    readonly scenario?: MessageInitShape<typeof ScenarioSchema>;
-  } = {},
-): NavigationQuestion {
-  const scenarioId = "returns";
-  const bundle = compileBundle(
-    create(BundleSchema, {
-      agent: {},
-      scenarios: [
-        {
-          id: scenarioId,
-          name: scenarioId,
-          entryCondition: "wants a return",
-          version: 3n,
-          steps: steps ?? [],
-          ...given.scenario,
-        },
-      ],
-    }),
-    defaults,
-    8,
-    () => undefined,
-  );
-  const { at, scores = {}, known = [], verified = [], guards = {}, scenario: _, ...rest } = given;
-  return {
-    scenarioOf: (id) => bundle.scenariosById.get(id),
-    position:
-      at === undefined
-        ? undefined
-        : create(ScenarioPositionSchema, { scenarioId, stepId: at, enteredTurn: 1 }),
-    visits: [],
-    lowConfidenceTurns: 0,
-    turn: 5,
-    settings: bundle.settings.navigation,
-    edgeScore: (edge) => scores[edge.id] ?? 0,
-    entries: [{ scenarioId, score: scores["entry"] ?? 0 }],
-    blocked: new Set(),
-    exitSignal: 0,
-    digression: false,
-    judged: undefined,
-    holds: (guard) => ({ holds: guard === "" || (guards[guard] ?? false) }),
-    knows: ({ field, verified: must }) => (must ? verified : known).includes(field),
-    toolsDone: () => false,
-    ...rest,
-  };
-}
+import { asking, type StepInit } from "./testing-navigation.ts";
 
 const fork: StepInit = [
   {
@@ -80,8 +13,8 @@ const fork: StepInit = [
       { id: "to-c", toStepId: "c", condition: "says c" },
     ],
   },
-  { id: "b", transitions: [{ toStepId: "end" }] },
-  { id: "c", transitions: [{ toStepId: "end" }] },
+  { id: "b", instructions: "Do b.", transitions: [{ toStepId: "end" }] },
+  { id: "c", instructions: "Do c.", transitions: [{ toStepId: "end" }] },
   { id: "end", terminal: true },
 ];
 
@@ -273,11 +206,11 @@ describe("a step with tools", () => {
   it("is waited at until they have answered", () => {
     const entered = navigate(asking(steps, { scores: { entry: 0.9 } }));
     expect(entered.position?.stepId).toBe("get");
-    const stale = asking(steps, { scores: { entry: 0.9 }, toolsDone: () => true });
+    const stale = asking(steps, { scores: { entry: 0.9 }, tools: { get: "done" } });
     expect(navigate(stale).position?.stepId).toBe("get");
     const { position, visits, moves } = entered;
     const later = { position, visits, moves };
     expect(goOn(asking(steps, later)).position?.stepId).toBe("get");
-    expect(goOn(asking(steps, { ...later, toolsDone: () => true })).position?.stepId).toBe("tell");
+    expect(goOn(asking(steps, { ...later, tools: { get: "done" } })).position?.stepId).toBe("tell");
   });
 });

@@ -1,10 +1,16 @@
-import type { Step } from "@soldier/proto/config/v1/scenario";
 import { VisitReason } from "@soldier/proto/session/v1/session";
+import { advance } from "./advance.ts";
 import type { CompiledScenario } from "./compiled-bundle.ts";
-import { chooseEdge } from "./edge-choice.ts";
-import type { Move, Navigation, NavigationQuestion } from "./navigation-question.ts";
-import { relocalised } from "./relocalisation.ts";
+import { type Correction, correctionOf } from "./correction.ts";
+import { type EdgeChoice, edgeOnMessage, edgeUnattended } from "./edge-choice.ts";
+import { chooseEntry, type EntryChoice } from "./entry-choice.ts";
+import type { Navigation, NavigationGround, NavigationQuestion } from "./navigation-question.ts";
+import { rowFor, type Situation } from "./navigation-table.ts";
+import { type Relocalisation, relocalised } from "./relocalisation.ts";
 import { Walk } from "./walk.ts";
+
+/** A signal to leave is followed from here on. */
+const exitThreshold = 0.8;
 
 /**
  * Where a session is after a message. In no scenario, or in one at one step, before and after; every
@@ -12,15 +18,9 @@ import { Walk } from "./walk.ts";
  */
 export function navigate(question: NavigationQuestion): Navigation {
   const walk = new Walk(question);
-  const here = walk.position;
-  if (here) {
-    const scenario = question.scenarioOf(here.scenarioId);
-    const step = scenario?.steps.get(here.stepId);
-    if (!scenario) walk.exit(1, "the scenario is gone");
-    else if (!step) relocalise(walk, scenario, question, "the step is gone");
-    else moveOn(walk, scenario, step, question);
-  }
-  if (!walk.position && !walk.left) enter(walk, question);
+  const first = decided(walk, question, undefined);
+  // Out of one scenario, another may start in the same turn.
+  if (first.move === "exit") decided(walk, question, first.notAgain);
   advance(walk, question);
   return walk.end();
 }
@@ -29,150 +29,214 @@ export function navigate(question: NavigationQuestion): Navigation {
  * Goes on from where a session is without the customer, as far as guards and known data allow: after
  * a step's tools have run.
  */
-export function goOn(question: NavigationQuestion): Navigation {
-  const walk = new Walk(question);
+export function goOn(ground: NavigationGround): Navigation {
+  const walk = new Walk(ground);
   const here = walk.position?.stepId;
-  advance(walk, question, (stepId) => stepId === here || walk.isFresh(stepId));
+  advance(walk, ground, (stepId) => stepId === here || walk.isFresh(stepId));
   return walk.end();
 }
 
-function moveOn(
-  walk: Walk,
-  scenario: CompiledScenario,
-  step: Step,
-  question: NavigationQuestion,
-): void {
-  const choice = chooseEdge(scenario, step, question);
-  walk.consider(choice.moves);
-  if (choice.taken) {
-    const { edge, score, reason } = choice.taken;
-    walk.go(edge.toStepId, VisitReason.TRANSITION, score, reason, edge.id);
-    walk.lowConfidenceTurns = 0;
-    return;
+/** What was looked at to tell the situation; each part only where it is asked for. */
+interface Looked {
+  readonly situation: Situation;
+  readonly scenario?: CompiledScenario | undefined;
+  readonly choice?: EdgeChoice;
+  readonly correction?: Correction | undefined;
+  readonly elsewhere?: EntryChoice;
+  readonly entry?: EntryChoice;
+  readonly search?: Relocalisation | undefined;
+  /** Nobody finds the message at home here: one such turn more. */
+  readonly implausible?: boolean;
+}
+
+/** Makes the one move that the table has for the situation. */
+function decided(walk: Walk, question: NavigationQuestion, notAgain: string | undefined) {
+  const looked = walk.position ? lookedInside(walk, question) : lookedOutside(question, notAgain);
+  const { situation, scenario, choice, correction, elsewhere, entry, search } = looked;
+  const row = rowFor(situation);
+  const { move } = row;
+  walk.consider([
+    ...(choice?.moves ?? []),
+    ...(situation.elsewhere === "none" ? [] : (elsewhere?.moves ?? [])),
+    ...(search?.moves ?? []),
+    ...(entry?.moves ?? []),
+  ]);
+  const others = move === "exit" ? elsewhere?.taken : undefined;
+  const leftFor = situation.elsewhere === "none" ? undefined : others;
+  switch (move) {
+    case "exit":
+      walk.exit(leftFor?.score ?? 1, row.because);
+      break;
+    case "leave":
+      walk.exit(leaving(question), row.because, true);
+      break;
+    case "find":
+      if (search?.found)
+        walk.go(search.found.stepId, VisitReason.RELOCALISATION, search.found.score, row.because);
+      break;
+    case "return":
+      if (scenario && correction) wentBack(walk, scenario, correction, question);
+      break;
+    case "follow":
+      if (choice?.taken) {
+        const { edge, score, reason } = choice.taken;
+        walk.go(edge.toStepId, VisitReason.TRANSITION, score, reason, edge.id);
+      }
+      break;
+    case "start":
+      if (entry?.taken) walk.start(entry.taken.scenario, entry.taken.stepId, entry.taken.score);
+      break;
+    case "stay":
+      if (correction && correction.outcome !== "back") walk.consider([returning(correction)]);
+      walk.stay(stays(looked, row.because));
+      break;
+    case "none":
+      walk.stay(row.because);
+      break;
   }
-  if (question.judged?.kind === "entry" && question.judged.id !== scenario.scenario.id) {
-    walk.exit(question.judged.confidence, "the customer begins something else");
-    return;
-  }
-  const exit = question.judged?.kind === "exit" ? question.judged.confidence : question.exitSignal;
-  if (exit >= exitThreshold) {
-    walk.exit(exit, "the customer wants to leave it", true);
-    return;
-  }
-  if (choice.edges === 0) {
-    // Over: what the customer says now may begin something else.
-    if (step.terminal) walk.exit(1, "the step is terminal");
-    else walk.stay("the step has no way out");
-    return;
-  }
-  walk.lowConfidenceTurns =
-    choice.implausible && !question.digression ? walk.lowConfidenceTurns + 1 : 0;
-  const { low_confidence_turns_max } = question.settings;
-  if (walk.lowConfidenceTurns >= low_confidence_turns_max)
-    relocalise(
-      walk,
+  if (question.heard)
+    walk.lowConfidenceTurns =
+      move === "stay" && looked.implausible ? walk.lowConfidenceTurns + 1 : 0;
+  return { move, notAgain: leftFor && scenario?.scenario.id };
+}
+
+const nowhere: Situation = {
+  place: "nowhere",
+  overridden: false,
+  correction: "none",
+  elsewhere: "none",
+  edge: "none",
+  leaving: false,
+  heard: true,
+  terminal: false,
+  ways: false,
+  lost: false,
+  findable: false,
+  entry: false,
+};
+
+function lookedOutside(question: NavigationQuestion, notAgain: string | undefined): Looked {
+  const entry = chooseEntry(question, { except: notAgain });
+  const { heard } = question;
+  return { entry, situation: { ...nowhere, heard, entry: entry.taken !== undefined } };
+}
+
+function lookedInside(walk: Walk, question: NavigationQuestion): Looked {
+  const { scenarioId = "", stepId = "" } = walk.position ?? {};
+  const scenario = question.scenarioOf(scenarioId);
+  const { heard } = question;
+  if (!scenario) return { situation: { ...nowhere, place: "scenario-gone", heard } };
+  const step = scenario.steps.get(stepId);
+  if (!step) {
+    const search = relocalised(scenario, question);
+    const findable = search.found !== undefined;
+    return {
       scenario,
-      question,
-      `${low_confidence_turns_max} turns without a plausible edge`,
-    );
-  else walk.stay(choice.reason);
+      search,
+      situation: { ...nowhere, place: "step-gone", heard, findable },
+    };
+  }
+  const choice = heard
+    ? edgeOnMessage(scenario, step, question)
+    : edgeUnattended(scenario, step, question);
+  const correction = correctionOf(scenario, question);
+  const elsewhere = chooseElsewhere(scenario, choice, question);
+  const implausible = isImplausible(choice, question);
+  const { low_confidence_turns_max } = question.settings;
+  const lost = implausible && walk.lowConfidenceTurns + 1 >= low_confidence_turns_max;
+  const search = lost ? relocalised(scenario, question) : undefined;
+  return {
+    scenario,
+    choice,
+    correction,
+    elsewhere: elsewhere.choice,
+    search,
+    implausible,
+    situation: {
+      place: "step",
+      overridden: question.blocked.has(scenario.scenario.id),
+      correction: correction?.outcome ?? "none",
+      elsewhere: elsewhere.by,
+      edge: choice.taken?.by ?? "none",
+      leaving: leaving(question) >= exitThreshold,
+      heard,
+      terminal: step.terminal,
+      ways: choice.edges > 0,
+      lost,
+      findable: search?.found !== undefined,
+      entry: false,
+    },
+  };
 }
 
-/** A signal to leave is followed from here on. */
-const exitThreshold = 0.8;
+/** Whether another scenario starts: by a word for it, or so clearly that nothing here can be meant. */
+function chooseElsewhere(
+  { scenario: { id } }: CompiledScenario,
+  { bestScore }: EdgeChoice,
+  question: NavigationQuestion,
+): { readonly by: Situation["elsewhere"]; readonly choice: EntryChoice } {
+  const { entry_threshold, margin } = question.settings;
+  const choice = chooseEntry(question, { except: id, bar: entry_threshold + margin });
+  if (!choice.taken) return { by: "none", choice };
+  if (choice.taken.isTold) return { by: "told", choice };
+  const isFree = question.heard && !question.digression && !question.gives;
+  const isAhead = choice.taken.score >= bestScore + margin;
+  return { by: isFree && isAhead ? "scored" : "none", choice };
+}
 
-function relocalise(
+/** What the message means has no place among the edges. */
+function isImplausible(
+  { implausible }: EdgeChoice,
+  { heard, digression, gives, judged, settings }: NavigationQuestion,
+): boolean {
+  const keptBy = judged?.kind === "stay" && judged.confidence >= settings.transition_threshold;
+  return heard && implausible && !digression && !gives && !keptBy;
+}
+
+function leaving({ judged, exitSignal }: NavigationQuestion): number {
+  return judged?.kind === "exit" ? Math.max(judged.confidence, exitSignal) : exitSignal;
+}
+
+/** The message is looked at once more from the step that the changed answer leads back to. */
+function wentBack(
   walk: Walk,
   scenario: CompiledScenario,
+  correction: Correction,
   question: NavigationQuestion,
-  why: string,
 ): void {
-  walk.lowConfidenceTurns = 0;
-  const { moves, found } = relocalised(scenario, walk.visits, question);
-  walk.consider(moves);
-  if (found)
-    walk.go(found.stepId, VisitReason.RELOCALISATION, found.score, `${why}; found again here`);
-  else walk.exit(1, `${why}, and no step fits well enough`);
-}
-
-function enter(walk: Walk, question: NavigationQuestion): void {
-  const { entry_threshold } = question.settings;
-  const judged = question.judged?.kind === "entry" ? question.judged : undefined;
-  const candidates = question.entries
-    .map((entry) =>
-      judged?.id === entry.scenarioId ? { ...entry, score: judged.confidence } : entry,
-    )
-    .toSorted((a, b) => b.score - a.score);
-  const moves: Move[] = [];
-  let taken = false;
-  for (const { scenarioId, score } of candidates) {
-    const scenario = question.scenarioOf(scenarioId);
-    if (!scenario?.entry) continue;
-    const refusal =
-      closed(scenario, question) ??
-      (score < entry_threshold ? `${shown(score)} is below ${entry_threshold}` : undefined) ??
-      (judged && judged.id !== scenarioId ? "judged not to start" : undefined) ??
-      (question.judged?.kind === "stay" ? "judged not to start" : undefined);
-    const starts = !taken && refusal === undefined;
-    moves.push({
-      kind: "entry",
-      id: scenarioId,
-      toStepId: scenario.entry.id,
+  const { stepId, reason } = correction;
+  walk.consider([returning(correction)]);
+  walk.go(stepId, VisitReason.RELOCALISATION, 1, reason);
+  const step = scenario.steps.get(stepId);
+  if (!step || step.toolIds.length > 0) return; // its tools run first, with the new value
+  const { position, visits } = walk;
+  const again = { ...question, position, visits, judged: undefined, digression: false };
+  const { taken } = edgeOnMessage(scenario, step, again);
+  if (!taken) return;
+  const { edge, score, by } = taken;
+  // What needs no message is followed, and counted, as everything that goes on by itself.
+  if (by !== "message") return;
+  walk.consider([
+    {
+      kind: "edge",
+      id: edge.id,
+      toStepId: edge.toStepId,
       score,
-      taken: starts,
-      reason:
-        refusal ?? (starts ? `${shown(score)} reaches ${entry_threshold}` : "another is better"),
-    });
-    if (starts) {
-      taken = true;
-      walk.start(scenario, scenario.entry.id, score);
-    }
-  }
-  walk.consider(moves);
-  if (!taken) walk.stay("no scenario starts");
+      taken: true,
+      reason: taken.reason,
+    },
+  ]);
+  walk.go(edge.toStepId, VisitReason.TRANSITION, score, taken.reason, edge.id);
 }
 
-/** Why a scenario can't start, whatever its score. */
-function closed(
-  { scenario, entry }: CompiledScenario,
-  question: NavigationQuestion,
-): string | undefined {
-  if (scenario.disabled) return "disabled";
-  if (question.blocked.has(scenario.id)) return "overridden";
-  const guard = question.holds(scenario.entryGuard);
-  if (!guard.holds) return guard.error ? `guard: ${guard.error}` : "its guard is false";
-  const needs = [
-    ...scenario.requiredFields.map((field) => ({ field, verified: false })),
-    ...(entry?.requiredFields ?? []),
-  ];
-  const missing = needs.filter((need) => !question.knows(need)).map(({ field }) => field);
-  return missing.length > 0 ? `needs ${missing.join(", ")}` : undefined;
+function returning({ field, stepId, outcome, reason }: Correction) {
+  const taken = outcome === "back";
+  return { kind: "return", id: field, toStepId: stepId, score: 1, taken, reason } as const;
 }
 
-/** Follows edges that need nothing of the customer, at most so many. */
-function advance(
-  walk: Walk,
-  question: NavigationQuestion,
-  mayLeave: (stepId: string) => boolean = (stepId) => walk.isFresh(stepId),
-): void {
-  for (let i = 0; i < question.settings.auto_advance_max; i++) {
-    const here = walk.position;
-    const scenario = here && question.scenarioOf(here.scenarioId);
-    const step = scenario?.steps.get(here?.stepId ?? "");
-    if (!scenario || !step || !mayLeave(step.id)) return;
-    // What its tools said before it was entered belongs to another visit.
-    const waits = walk.entered.includes(step.id) || !question.toolsDone(step);
-    if (step.toolIds.length > 0 && waits) return;
-    const choice = chooseEdge(scenario, step, { ...question, visits: walk.visits }, "unattended");
-    if (!choice.taken) return;
-    const { edge, reason } = choice.taken;
-    walk.consider([
-      { kind: "auto_advance", id: edge.id, toStepId: edge.toStepId, score: 1, taken: true, reason },
-    ]);
-    walk.go(edge.toStepId, VisitReason.AUTO_ADVANCE, 1, reason, edge.id);
-  }
-}
-
-function shown(score: number): string {
-  return score.toFixed(2);
+/** Why it stays, as exactly as it is known. */
+function stays({ situation, choice, correction }: Looked, because: string): string {
+  if (situation.overridden || !situation.heard) return because;
+  if (correction) return correction.reason;
+  return situation.ways ? (choice?.reason ?? because) : because;
 }

@@ -1,36 +1,29 @@
-import type { StepVisit } from "@soldier/proto/session/v1/session";
+import type { Step } from "@soldier/proto/config/v1/scenario";
 import type { CompiledScenario } from "./compiled-bundle.ts";
 import type { Move, NavigationQuestion } from "./navigation-question.ts";
+import { loopAt, visitsOfRun } from "./visits.ts";
 
 const hopsMax = 3;
 const candidatesMax = 10;
 
+export interface Relocalisation {
+  readonly moves: readonly Move[];
+  readonly found: { readonly stepId: string; readonly score: number } | undefined;
+}
+
 /**
  * The step that the message fits best, among those near the last place that still exists, those that
  * may be come to from anywhere, and those that may be skipped; none when no fit is good enough.
+ *
+ * What closes an edge closes a candidate, too: being lost opens no way that was shut. And a checkpoint
+ * is neither done nor undone by it.
  */
 export function relocalised(
   scenario: CompiledScenario,
-  visits: readonly StepVisit[],
   question: NavigationQuestion,
-): {
-  readonly moves: readonly Move[];
-  readonly found: { stepId: string; score: number } | undefined;
-} {
+): Relocalisation {
   const { relocalisation_threshold } = question.settings;
-  const current = question.position?.stepId ?? "";
-  const lastGood = visits.findLast(
-    ({ scenarioId, stepId }) => scenarioId === scenario.scenario.id && scenario.steps.has(stepId),
-  )?.stepId;
-  const steps = [...scenario.steps.values()];
-  const candidates = new Set([
-    ...within(scenario, lastGood),
-    ...steps.filter((step) => step.reachableFromAnywhere).map(({ id }) => id),
-    ...steps.filter((step) => step.skippable).map(({ id }) => id),
-  ]);
-  candidates.delete(current);
-  const scored = [...candidates]
-    .slice(0, candidatesMax)
+  const scored = candidates(scenario, question)
     .map((stepId) => ({ stepId, score: fit(scenario, stepId, question) }))
     .toSorted((a, b) => b.score - a.score);
   const best = scored[0];
@@ -43,17 +36,55 @@ export function relocalised(
   return { moves, found };
 }
 
-/** Steps that so few edges lead to, nearest first. */
-function within(scenario: CompiledScenario, start: string | undefined): readonly string[] {
-  if (start === undefined) return [];
+/** Nearest first, then in the author's order. */
+function candidates(scenario: CompiledScenario, question: NavigationQuestion): readonly string[] {
+  const { id } = scenario.scenario;
+  const way = visitsOfRun(question.visits, id)
+    .map(({ stepId }) => stepId)
+    .filter((stepId) => scenario.steps.has(stepId));
+  const lastGood = way.at(-1) ?? scenario.entry?.id ?? "";
+  const steps = [...scenario.steps.values()];
+  const named = new Set([
+    ...near(scenario, lastGood, question),
+    ...steps.filter((step) => step.reachableFromAnywhere).map((step) => step.id),
+    ...steps.filter((step) => step.skippable).map((step) => step.id),
+  ]);
+  // Going back to before a checkpoint that was passed would undo it.
+  const passedAt = way.findIndex((stepId) => scenario.steps.get(stepId)?.checkpoint);
+  const before = new Set(passedAt < 0 ? [] : way.slice(0, passedAt + 1));
+  const since = new Set(passedAt < 0 ? [] : way.slice(passedAt + 1));
+  return [...named]
+    .filter((stepId) => {
+      const step = scenario.steps.get(stepId);
+      if (!step || stepId === question.position?.stepId) return false;
+      if (before.has(stepId) && !since.has(stepId)) return false;
+      return isOpen(step, question) && loopAt(id, stepId, question) === undefined;
+    })
+    .slice(0, candidatesMax);
+}
+
+function isOpen(step: Step, { knows }: NavigationQuestion): boolean {
+  if (step.checkpoint && !step.reachableFromAnywhere) return false;
+  return step.requiredFields.every((need) => knows(need));
+}
+
+/** Steps that so few open edges lead to, nearest first; not past an act that was not done. */
+function near(
+  scenario: CompiledScenario,
+  start: string,
+  { holds }: NavigationQuestion,
+): readonly string[] {
   const found = new Set([start]);
-  let edge = [start];
+  let rim = [start];
   for (let hop = 0; hop < hopsMax; hop++) {
-    edge = scenario.edges
-      .filter(({ fromStepId, toStepId }) => edge.includes(fromStepId) && !found.has(toStepId))
-      .map(({ toStepId }) => toStepId)
-      .filter((stepId) => scenario.steps.has(stepId));
-    for (const stepId of edge) found.add(stepId);
+    const onward = rim.filter(
+      (stepId) => stepId === start || !scenario.steps.get(stepId)?.checkpoint,
+    );
+    rim = scenario.edges
+      .filter(({ fromStepId, toStepId }) => onward.includes(fromStepId) && !found.has(toStepId))
+      .filter(({ transition }) => holds(transition.guard).holds)
+      .map(({ toStepId }) => toStepId);
+    for (const stepId of rim) found.add(stepId);
   }
   return [...found];
 }

@@ -7,7 +7,7 @@ import {
   VisitReason,
 } from "@soldier/proto/session/v1/session";
 import type { CompiledScenario } from "./compiled-bundle.ts";
-import type { Move, Navigation, NavigationQuestion } from "./navigation-question.ts";
+import type { Move, Navigation, NavigationGround } from "./navigation-question.ts";
 
 const visitsKept = 50;
 
@@ -24,7 +24,7 @@ export class Walk {
   private readonly moves: Move[] = [];
   private reason = "in no scenario";
 
-  constructor({ position, visits, lowConfidenceTurns, turn }: NavigationQuestion) {
+  constructor({ position, visits, lowConfidenceTurns, turn }: NavigationGround) {
     this.position = position;
     this.visits = visits;
     this.lowConfidenceTurns = lowConfidenceTurns;
@@ -39,6 +39,12 @@ export class Walk {
   stay(reason: string): void {
     // An exit in the same turn says more than that nothing followed.
     if (this.position || this.moves.every(({ kind }) => kind !== "exit")) this.reason = reason;
+  }
+
+  /** Ends it here, and says which move was not made any more. */
+  halt(move: Move, reason: string): void {
+    this.moves.push(move);
+    this.reason = reason;
   }
 
   start({ scenario }: CompiledScenario, stepId: string, score: number): void {

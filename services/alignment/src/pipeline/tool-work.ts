@@ -17,7 +17,7 @@ import {
 import { type JsonRecord, valueOf } from "../domain/json.ts";
 import type { KnownValues } from "../domain/known-values.ts";
 import { namesInUse } from "../domain/names-in-use.ts";
-import { arrivedAt, failureMark, failureOf, groundOf } from "../domain/navigating.ts";
+import { arrivedAt, failureMark, failureOf, groundOf, knownAt } from "../domain/navigating.ts";
 import { goOn } from "../domain/navigation.ts";
 import type { Navigation } from "../domain/navigation-question.ts";
 import { askFor } from "../domain/tool-arguments.ts";
@@ -288,24 +288,18 @@ export class ToolWork {
 
   private advanced(): boolean {
     const { bundle, profile, turnNumber } = this.turn;
-    const navigation = goOn({
-      ...groundOf({ bundle, state: this.state, known: this.known, profile, turnNumber }),
-      edgeScore: () => 0,
-      entries: [],
-      blocked: new Set(),
-      exitSignal: 0,
-      digression: false,
-      judged: undefined,
-    });
-    if (navigation.entered.length === 0) return false;
+    const navigation = goOn(
+      groundOf({ bundle, state: this.state, known: this.known, profile, turnNumber }),
+    );
+    if (navigation.moves.length === 0) return false;
     this.state = arrivedAt(this.state, navigation, bundle);
-    this.known = movedTo(this.known, this.state, bundle);
+    this.known = knownAt(this.known, this.state, navigation, bundle);
     this.navigation = {
       ...navigation,
       moves: [...this.navigation.moves, ...navigation.moves],
       entered: [...this.navigation.entered, ...navigation.entered],
     };
-    return true;
+    return navigation.entered.length > 0;
   }
 
   /** Remembers what the first question is about, so that the next message can be its answer. */

@@ -1,13 +1,12 @@
 import type { Rule } from "@soldier/proto/config/v1/rule";
-import type { SessionState } from "@soldier/proto/session/v1/session";
-import type { RuleCandidate } from "../../domain/candidates.ts";
+import { isIn, out, type RuleCandidate } from "../../domain/candidates.ts";
 import type { CompiledBundle } from "../../domain/compiled-bundle.ts";
 import { edgeScores } from "../../domain/edge-scores.ts";
 import { bindingsOf } from "../../domain/expressions.ts";
-import type { FoundField } from "../../domain/fields.ts";
-import { arrivedAt, groundOf, withFields } from "../../domain/navigating.ts";
+import { type GivenFields, givenFields } from "../../domain/given-fields.ts";
+import { arrivedAt, groundOf, knownAt, withFields } from "../../domain/navigating.ts";
 import { navigate } from "../../domain/navigation.ts";
-import type { Navigation } from "../../domain/navigation-question.ts";
+import type { EntryScore, Navigation } from "../../domain/navigation-question.ts";
 import { appliesUnasked, exclusionOf } from "../../domain/rule-filters.ts";
 import { isGlobal } from "../../domain/scope.ts";
 import { movedTo, placeOf } from "../../domain/turn-values.ts";
@@ -27,6 +26,7 @@ type Needs =
   | "scenarios"
   | "matched"
   | "judgedMove"
+  | "extracted"
   | "applied"
   | "relations";
 
@@ -37,43 +37,11 @@ export function navigateScenario(): Step<Needs, Adds> {
   return {
     name: "navigate-scenario",
     async run(turn) {
-      const { bundle, incoming, context, relations } = turn;
       const digression = digresses(turn);
-      const gathered = withFields(turn.state, kept(context.fields, digression));
-      const known = movedTo(turn.known, gathered, bundle);
-      const scoreOf = edgeScores(bundle, incoming.text, context);
-      const navigation = navigate({
-        ...groundOf({ ...turn, state: gathered, known }),
-        edgeScore: (edge) => scoreOf(edge).match,
-        entries: entries(turn),
-        blocked: new Set(relations.scenariosDropped),
-        exitSignal: context.exitSignal,
-        digression,
-        judged: turn.judgedMove,
-      });
-      const state = arrivedAt(gathered, navigation, bundle);
-      const moved = {
-        state,
-        navigation,
-        known: { ...movedTo(known, state, bundle), results: resultsAt(state, known) },
-      };
-      const arrivals = newlyInScope({ ...turn, ...moved });
-      if (arrivals.length === 0)
-        return {
-          ...moved,
-          rules: turn.rules,
-          applied: turn.applied,
-          relations,
-          record: navigation.moves.length === 0 ? { skipped: "no scenario in question" } : {},
-        };
-      const rules = turn.rules.map((each) =>
-        arrivals.includes(each)
-          ? { ...each, eliminatedBy: "", reason: "came into scope with the step", distance: 0 }
-          : each,
-      );
-      const matched = [...turn.matched, ...arrivals.map(({ rule }) => rule)];
-      const { record, ...changed } = related(matched, { bundle, state, rules });
-      return { ...moved, ...changed, record: { facts: record.facts ?? {} } };
+      const first = moved(turn, digression, given(turn, digression));
+      // What was taken for an answer to the scenario was none, when the customer was on the way out.
+      const isOut = first.navigation.position?.scenarioId !== turn.state.position?.scenarioId;
+      return inScope(turn, isOut ? moved(turn, digression, given(turn, true)) : first);
     },
     off: ({ state, known, rules, applied, relations }) => ({
       state,
@@ -94,12 +62,55 @@ export function navigateScenario(): Step<Needs, Adds> {
   };
 }
 
+type Moved = Pick<Turn, "state" | "known" | "navigation">;
+
+/** Where the message leads, with what it gives. */
+function moved(
+  turn: Pick<Turn, Needs>,
+  digression: boolean,
+  { kept, corrects, isSure }: GivenFields,
+): Moved {
+  const { bundle, incoming, context, relations } = turn;
+  const scoreOf = edgeScores(bundle, incoming.text, context);
+  const gathered = withFields(turn.state, kept);
+  const navigation = navigate({
+    ...groundOf({ ...turn, state: gathered, known: movedTo(turn.known, gathered, bundle) }),
+    heard: incoming.text !== "",
+    edgeScore: (edge) => scoreOf(edge).match,
+    entries: entries(turn),
+    blocked: new Set(relations.scenariosDropped),
+    exitSignal: context.exitSignal,
+    digression,
+    gives: isSure || givesArgument(turn),
+    corrects,
+    judged: turn.judgedMove,
+  });
+  // What was done with the old value stands: the new one would make the way here untrue.
+  const refused = navigation.moves.filter(({ kind, taken }) => kind === "return" && !taken);
+  const names = new Set(refused.map(({ id }) => id));
+  const learnt = withFields(
+    turn.state,
+    kept.filter(({ name }) => !names.has(name)),
+  );
+  const state = arrivedAt(learnt, navigation, bundle);
+  return { navigation, state, known: knownAt(turn.known, state, navigation, bundle) };
+}
+
+function given(turn: Pick<Turn, Needs>, speaksOfElse: boolean): GivenFields {
+  const { context, extracted, known, profile } = turn;
+  return givenFields({ found: context.fields, extracted, known, profile }, speaksOfElse);
+}
+
 /** A rule for everywhere answers this message: it may have nothing to do with the scenario. */
-function digresses({ matched, bundle, context, state }: Pick<Turn, Needs>): boolean {
-  if (context.fields.some(({ confidence }) => confidence >= certainField)) return false;
-  // The customer gives what a tool waits for.
-  if (state.awaited?.for.case === "argument" && context.entities.length > 0) return false;
+function digresses(turn: Pick<Turn, Needs>): boolean {
+  const { matched, bundle } = turn;
+  if (given(turn, true).isSure || givesArgument(turn)) return false;
   return matched.some((rule) => isGlobal(rule) && !appliesUnasked(rule) && speaks(rule, bundle));
+}
+
+/** The customer gives what a tool waits for. */
+function givesArgument({ state, context }: Pick<Turn, "state" | "context">): boolean {
+  return state.awaited?.for.case === "argument" && context.entities.length > 0;
 }
 
 function speaks(rule: Rule, bundle: CompiledBundle): boolean {
@@ -110,26 +121,47 @@ function speaks(rule: Rule, bundle: CompiledBundle): boolean {
   );
 }
 
-/** Found by its own form rather than taken for the answer to a question. */
-const certainField = 0.9;
-
-function kept(found: readonly FoundField[], digression: boolean): readonly FoundField[] {
-  return digression ? found.filter(({ confidence }) => confidence >= certainField) : found;
-}
-
 function entries({
   scenarios,
   relations,
   bundle,
-}: Pick<Turn, "scenarios" | "relations" | "bundle">) {
+}: Pick<Turn, "scenarios" | "relations" | "bundle">): readonly EntryScore[] {
   const added = new Set(relations.scenariosAdded);
   const scored = scenarios
     .filter(({ selected, scenario }) => selected && !added.has(scenario.id))
     .map(({ scenario, scores }) => ({ scenarioId: scenario.id, score: scores.match }));
   const entailed = [...added]
     .filter((id) => bundle.scenariosById.has(id))
-    .map((scenarioId) => ({ scenarioId, score: 1 }));
+    .map((scenarioId) => ({ scenarioId, score: 1, entailed: true }) as const);
   return [...entailed, ...scored];
+}
+
+/** The rules of the place that was come to: others come in, and those of a scenario that was left go. */
+function inScope(turn: Pick<Turn, Needs>, at: Moved) {
+  const arrivals = newlyInScope({ ...turn, ...at });
+  const place = placeOf(at.state);
+  const isElsewhere = placeOf(turn.state).scenarioId !== place.scenarioId;
+  const isLeft = (rule: Rule) =>
+    isElsewhere && !isGlobal(rule) && rule.scenarioId !== place.scenarioId;
+  const record = at.navigation.moves.length === 0 ? { skipped: "no scenario in question" } : {};
+  // A scenario that was entered or left stands in relations, too.
+  if (arrivals.length === 0 && !isElsewhere) {
+    const { rules, applied, relations } = turn;
+    return { ...at, rules, applied, relations, record };
+  }
+  const rules = turn.rules.map((each) => {
+    if (arrivals.includes(each))
+      return { ...each, eliminatedBy: "", reason: "came into scope with the step", distance: 0 };
+    return isIn(each) && isLeft(each.rule)
+      ? out(each, "scope", "the session has left its scope")
+      : each;
+  });
+  const matched = [
+    ...turn.matched.filter((rule) => !isLeft(rule)),
+    ...arrivals.map(({ rule }) => rule),
+  ];
+  const { record: related_, ...changed } = related(matched, { ...turn, state: at.state, rules });
+  return { ...at, ...changed, record: { ...record, facts: related_.facts ?? {} } };
 }
 
 /** Rules of the new place whose condition the message meets, or that need none. */
@@ -153,12 +185,5 @@ function newlyInScope(
       eliminatedBy === "scope" &&
       exclusionOf(rule, question) === undefined &&
       (appliesUnasked(rule) || scores.match >= match_threshold),
-  );
-}
-
-/** What this turn has learnt of results stays, unless the step that was come to begins anew. */
-function resultsAt(state: SessionState, known: Turn["known"]): Turn["known"]["results"] {
-  return Object.fromEntries(
-    Object.entries(known.results).filter(([name]) => state.toolResults[name] !== undefined),
   );
 }
