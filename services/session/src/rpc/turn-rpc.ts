@@ -59,6 +59,7 @@ export function turnRpc(
             history: [...begun.history],
             lease: leaseMessage(begun.lease),
             turnNumber: begun.stored.session.turnCount + 1,
+            supersededTexts: [...begun.superseded],
             ...(usage && { usageToday: usage }),
           };
         case "answered":
@@ -139,6 +140,7 @@ function beginningOf(req: BeginTurnRequest, leaseMsDefault: number, now: Date): 
     }),
     leaseMs: req.leaseMs === 0n ? leaseMsDefault : Number(req.leaseMs),
     supersede: req.supersede,
+    text: req.text,
     historyMax: req.historyTurnsMax,
     now,
   };

@@ -79,6 +79,30 @@ export function beginTurnContract(given: () => StoreUnderTest): void {
       expect(late).toEqual({ kind: "lease-lost" });
     });
 
+    it("tells a turn what was written in those that it takes the place of, and no other", async () => {
+      const viewer = someone();
+      const { stored, lease } = await opened(store, viewer, { text: "Hi" });
+      const { id } = stored.session;
+      const next = (text: string, over = {}) =>
+        store.begin(viewer, inSession(id, { text, supersede: true, ...over }));
+      expect(began(await next("Wait")).superseded).toEqual(["Hi"]);
+      const turnId = newId();
+      const third = began(await next("Cancel that", { turnId }));
+      expect(third.superseded).toEqual(["Hi", "Wait"]);
+      const repeated = began(await next("Cancel that", { turnId }));
+      expect(repeated.superseded).toEqual(["Hi", "Wait"]);
+      expect(lease.token).not.toBe(third.lease.token);
+      await store.commit(viewer.tenantId, commitOf(viewer, stored.session, repeated.lease));
+      const fourth = began(await next("Thanks"));
+      expect(fourth.superseded).toEqual([]);
+      await store.abort(viewer.tenantId, fourth.lease);
+      expect(began(await next("Hello?")).superseded).toEqual([]);
+      for (let i = 0; i < 12; i++) await next(`${i}`);
+      expect(began(await next("the end")).superseded).toEqual(
+        Array.from({ length: 10 }, (_, i) => `${i + 2}`),
+      );
+    });
+
     it("takes the place of a running turn when told to supersede it", async () => {
       const viewer = someone();
       const first = await opened(store, viewer);

@@ -9,6 +9,9 @@ import type { Beginning, Begun, Viewer } from "./session-store.ts";
  */
 const racesMax = 20;
 
+/** Messages that one turn answers beside its own, at most. */
+const supersededMax = 10;
+
 /** One statement, unless the call is a repeated or a contended one. */
 export async function beginTurn(sql: Sql, viewer: Viewer, beginning: Beginning): Promise<Begun> {
   const { target } = beginning;
@@ -19,7 +22,13 @@ export async function beginTurn(sql: Sql, viewer: Viewer, beginning: Beginning):
       if (opened.kind === "key-reused") return { kind: "key-reused" };
       if (opened.kind === "opened") {
         const { session, lease } = opened;
-        return { kind: "begun", stored: { session, leased: false }, lease, history: [] };
+        return {
+          kind: "begun",
+          stored: { session, leased: false },
+          lease,
+          history: [],
+          superseded: [],
+        };
       }
       if (opened.kind === "known") sessionId = opened.sessionId;
     }
@@ -49,6 +58,8 @@ interface Row extends SessionRow {
   /** Of the lease that was given; null when none was. */
   readonly given_token: string | null;
   readonly given_expires_at: Date | null;
+  /** What the turn is to answer, its own text last; null when no lease was given. */
+  readonly given_texts: readonly string[] | null;
   readonly history: readonly Uint8Array[] | null;
 }
 
@@ -88,6 +99,7 @@ async function beginIn(
         stored: { ...stored, leased: false },
         lease: leaseFrom(given, sessionId, beginning.turnId),
         history: (row.history ?? []).map(turnFrom),
+        superseded: (row.given_texts ?? []).slice(0, -1),
       };
     }
   }
@@ -103,7 +115,7 @@ async function decide(
   sql: Sql,
   { tenantId, subject, seesAll }: Viewer,
   sessionId: string,
-  { turnId, key, leaseMs, supersede, historyMax, now }: Beginning,
+  { turnId, key, leaseMs, supersede, text, historyMax, now }: Beginning,
 ): Promise<Row | undefined> {
   const keyText = key?.text ?? null;
   const hash = key?.requestHash ?? null;
@@ -154,15 +166,21 @@ async function decide(
       update sessions s set
         lease_turn_id = ${turnId},
         lease_token = d.lease_token + (d.lease_turn_id is distinct from ${turnId})::int,
-        lease_expires_at = d.read_at + ${leaseMs} * interval '1 millisecond'
+        lease_expires_at = d.read_at + ${leaseMs} * interval '1 millisecond',
+        lease_texts = case
+          when d.lease_turn_id = ${turnId} then d.lease_texts
+          when d.leased then d.lease_texts[greatest(1, cardinality(d.lease_texts) - ${supersededMax - 1}):]
+          else '{}'
+        end || case when d.lease_turn_id is distinct from ${turnId} then array[${text}::text] else '{}' end
       from decided d
       where s.tenant_id = ${tenantId} and s.id = ${sessionId} and d.decision = 'begun'
         and (${keyText}::text is null or exists (select from noted))
-      returning s.lease_token, s.lease_expires_at
+      returning s.lease_token, s.lease_expires_at, s.lease_texts
     )
     select d.*,
       ceil(extract(epoch from d.lease_expires_at - d.read_at) * 1000)::int as held_ms,
       given.lease_token as given_token, given.lease_expires_at as given_expires_at,
+      given.lease_texts as given_texts,
       case when d.decision = 'begun' then (
         select array_agg(latest.turn order by latest.number) from (
           select number, turn from turns

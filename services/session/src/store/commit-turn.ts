@@ -38,7 +38,7 @@ async function write(sql: ISql, tenantId: string, commit: Commit): Promise<bigin
         version = version + 1, turn_count = turn_count + 1,
         state = ${toBinary(SessionStateSchema, state)}, status = ${status},
         last_activity_at = ${now}, updated_at = ${now},
-        lease_turn_id = null, lease_expires_at = null
+        lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'
       where tenant_id = ${tenantId} and id = ${lease.sessionId} and deleted_at is null
         and lease_turn_id = ${lease.turnId} and lease_token = ${lease.token.toString()}
         and version = ${expectedVersion.toString()} and turn_count + 1 = ${turn.number}

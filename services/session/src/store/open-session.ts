@@ -70,7 +70,7 @@ function fresh(viewer: Viewer, opening: Opening, now: Date): Session {
 async function insert(
   sql: Sql,
   { tenantId, subject }: Viewer,
-  { turnId, key, leaseMs, now }: Beginning,
+  { turnId, key, leaseMs, text, now }: Beginning,
   session: Session,
 ): Promise<Row | undefined> {
   const { agentId, customerId, channel } = session;
@@ -101,14 +101,15 @@ async function insert(
         insert into sessions (
           tenant_id, id, agent_id, customer_id, channel, status, version, turn_count, state,
           metadata, opened_by, opening_turn_id, event_head, created_at, updated_at,
-          lease_turn_id, lease_token, lease_expires_at
+          lease_turn_id, lease_token, lease_expires_at, lease_texts
         )
         select
           ${tenantId}, ${session.id}, ${agentId}, ${customerId}, ${channel}, ${session.status},
           1, 0, ${toBinary(SessionStateSchema, create(SessionStateSchema))},
           ${sql.json(session.metadata)}, ${subject}, ${turnId},
           ${toBinary(TurnCommittedSchema, head)}, ${now}, ${now},
-          ${turnId}, 1, clock_timestamp() + ${leaseMs} * interval '1 millisecond'
+          ${turnId}, 1, clock_timestamp() + ${leaseMs} * interval '1 millisecond',
+          array[${text}::text]
         from fresh where ${keyText}::text is null or exists (select from claimed)
         returning lease_token, lease_expires_at
       )

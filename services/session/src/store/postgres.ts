@@ -40,7 +40,7 @@ export function postgresSessionStore(sql: Sql): SessionStore {
 
     async abort(tenantId, lease) {
       await sql`
-        update sessions set lease_turn_id = null, lease_expires_at = null
+        update sessions set lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'
         where tenant_id = ${tenantId} and id = ${lease.sessionId}
           and lease_turn_id = ${lease.turnId} and lease_token = ${lease.token.toString()}`;
     },
@@ -100,7 +100,7 @@ export function postgresSessionStore(sql: Sql): SessionStore {
             state = ${toBinary(SessionStateSchema, session.state ?? create(SessionStateSchema))},
             updated_at = ${updatedAt ? timestampDate(updatedAt) : row.updated_at},
             deleted_at = ${deletedAt ? timestampDate(deletedAt) : null}
-            ${endsTurn ? sql`, lease_turn_id = null, lease_expires_at = null` : sql``}
+            ${endsTurn ? sql`, lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'` : sql``}
           where tenant_id = ${tenantId} and id = ${sessionId}`;
         await addToOutbox(tx, events);
         return { session, leased: row.leased && !endsTurn };

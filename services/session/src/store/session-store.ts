@@ -40,6 +40,8 @@ export interface Beginning {
   readonly leaseMs: number;
   /** Takes the lease from a running turn. */
   readonly supersede: boolean;
+  /** What was written; a turn that supersedes this one is told. */
+  readonly text: string;
   readonly historyMax: number;
   readonly now: Date;
 }
@@ -63,6 +65,8 @@ export type Begun =
       readonly lease: GivenLease;
       /** The latest turns, oldest first. */
       readonly history: readonly Turn[];
+      /** What was written in the turns that it takes the place of, oldest first; the last ten. */
+      readonly superseded: readonly string[];
     }
   | { readonly kind: "answered"; readonly stored: Stored; readonly turn: Turn }
   | {

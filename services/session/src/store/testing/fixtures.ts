@@ -43,6 +43,7 @@ export function beginning(over: Partial<Beginning> = {}): Beginning {
     turnId: newId(),
     leaseMs: 60_000,
     supersede: false,
+    text: "where is my parcel?",
     historyMax: 10,
     now: noon,
     ...over,
