@@ -1,0 +1,59 @@
+// Runs files of cases against the engine itself: the services in this process, a real PostgreSQL, tools
+// over HTTP, and a model when one has a key.
+//
+//   npm run cases -- cases/behaviour.json
+//   npm run cases -- FILE --only REL-01,REL-02 --area relations --json
+import { basename } from "node:path";
+import { Command } from "commander";
+import { readCaseFile } from "./case-file.ts";
+import { lineOf, type Outcome, runOne, sumOf } from "./run-file.ts";
+import { openStage } from "./stage.ts";
+
+interface Flags {
+  readonly only?: string;
+  readonly area?: string;
+  readonly json?: boolean;
+  readonly standIn?: boolean;
+  readonly database?: string;
+}
+
+await new Command("cases")
+  .description("runs cases of behaviour against the engine; exits with 1 when one fails")
+  .argument("<files...>", "files of cases")
+  .option("--only <ids>", "only these cases, with commas between them")
+  .option("--area <area>", "only cases of this area")
+  .option("--json", "what came of each case as JSON")
+  .option("--stand-in", "a stand-in for the model, even where one is configured")
+  .option("--database <url>", "a PostgreSQL to use instead of an embedded one")
+  .action(run)
+  .parseAsync();
+
+async function run(files: readonly string[], flags: Flags): Promise<void> {
+  await using opened = new AsyncDisposableStack();
+  let opening: ReturnType<typeof openStage> | undefined;
+  const stage = () =>
+    (opening ??= openStage(
+      { databaseUrl: flags.database, standIn: flags.standIn ?? false },
+      opened,
+    ));
+  const only = flags.only?.split(",").map((id) => id.trim());
+  const outcomes: Outcome[] = [];
+  const say = (line: string) => flags.json || process.stdout.write(`${line}\n`);
+  for (const file of files) {
+    const cases = readCaseFile(file);
+    if (typeof cases === "string") {
+      say(`skip ${basename(file)} … ${cases}`);
+      continue;
+    }
+    for (const each of cases) {
+      if (only && !only.includes(each.id)) continue;
+      if (flags.area !== undefined && each.area !== flags.area) continue;
+      const outcome = await runOne(each, stage);
+      outcomes.push(outcome);
+      say(lineOf(outcome));
+    }
+  }
+  if (flags.json) process.stdout.write(`${JSON.stringify({ cases: outcomes }, null, 2)}\n`);
+  else say(sumOf(outcomes));
+  if (outcomes.some(({ outcome }) => outcome === "fail")) process.exitCode = 1;
+}
