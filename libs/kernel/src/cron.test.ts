@@ -18,8 +18,10 @@ describe("a cron expression", () => {
     expect(next("0 0 13 * fri", "2025-01-01T00:00:00Z")).toBe("2025-01-03T00:00:00.000Z");
   });
   it("says what is wrong with one that is none", () => {
-    for (const wrong of ["", "* * * *", "* * * * * *", "61 * * * *", "soon", "0 0 30 2 *"])
+    for (const wrong of ["", "* * * *", "* * * * * *", "61 * * * *", "soon", "0 0 30 2 *"]) {
       expect(cronProblem(wrong), wrong).toEqual(expect.any(String));
+      expect(nextMoment(wrong, new Date())).toBeUndefined();
+    }
     expect(cronProblem("0 6 1 * *")).toBeUndefined();
   });
   it("always lies ahead, on a whole minute", () => {

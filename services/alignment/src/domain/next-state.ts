@@ -6,6 +6,7 @@ import {
   type SessionState,
   SessionStateSchema,
 } from "@soldier/proto/session/v1/session";
+import { isTransient } from "./directives.ts";
 
 /** The state that the next turn begins with: fires counted, one-shots remembered, questions noted. */
 export function nextState(
@@ -15,7 +16,7 @@ export function nextState(
   awaited: Awaited | undefined,
 ): SessionState {
   const next = clone(SessionStateSchema, state);
-  for (const { id } of applied) {
+  for (const { id } of applied.filter((rule) => !isTransient(rule))) {
     const count = (next.ruleFires[id]?.count ?? 0) + 1;
     next.ruleFires[id] = create(RuleFiresSchema, { count, lastTurn: turnNumber });
   }

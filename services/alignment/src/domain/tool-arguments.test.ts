@@ -1,11 +1,11 @@
 import { fromJson, type JsonObject } from "@bufbuild/protobuf";
 import { ToolSchema } from "@soldier/proto/config/v1/tool";
 import { describe, expect, it } from "vitest";
+import { fitted } from "./coercion.ts";
 import { prepared } from "./http-request.ts";
 import type { JsonRecord } from "./json.ts";
 import { someValues } from "./testing.ts";
 import { type ArgumentQuestion, askFor, toolArguments } from "./tool-arguments.ts";
-import { fitted } from "./tool-schema.ts";
 
 const tool = (json: JsonObject) =>
   fromJson(ToolSchema, { name: "t", builtin: { name: "x" }, ...json });

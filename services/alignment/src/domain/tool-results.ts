@@ -6,14 +6,15 @@ import { at, isRecord, type Json, valueOf } from "./json.ts";
 const resultsKeptMax = 10;
 const resultSizeMax = 8_192;
 
-/** Keeps a result in the state for later turns; a large one is for this turn only. */
-export function keepResult(state: SessionState, name: string, result: Json): void {
+/** Keeps a result in the state for later turns; false for a large one, which is for this turn only. */
+export function keepResult(state: SessionState, name: string, result: Json): boolean {
   delete state.toolResults[name];
-  if (JSON.stringify(result).length > resultSizeMax) return;
+  if (JSON.stringify(result).length > resultSizeMax) return false;
   const names = Object.keys(state.toolResults);
   for (const old of names.slice(0, Math.max(0, names.length - resultsKeptMax + 1)))
     delete state.toolResults[old];
   state.toolResults[name] = valueOf(result);
+  return true;
 }
 
 /** The part of a result that a path leads to; undefined when there is nothing. */

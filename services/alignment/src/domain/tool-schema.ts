@@ -1,5 +1,5 @@
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import { isRecord, type Json, type JsonRecord } from "./json.ts";
+import { isRecord, type JsonRecord } from "./json.ts";
 
 // Formats are not checked: a schema's own pattern says what it needs. Unknown keywords are ignored.
 const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
@@ -63,27 +63,4 @@ export function requiredOf(schema: JsonRecord | undefined): readonly string[] {
   return Array.isArray(required)
     ? required.filter((name): name is string => typeof name === "string")
     : [];
-}
-
-/** A value written as text, in the type that its schema asks for; as it is when that is not possible. */
-export function fitted(value: Json, schema: JsonRecord | undefined): Json {
-  if (typeof value !== "string" || !schema) return value;
-  const text = value.trim();
-  const type = schema["type"];
-  const options = schema["enum"];
-  if (Array.isArray(options)) {
-    const same = options.find(
-      (option) => typeof option === "string" && option.toLowerCase() === text.toLowerCase(),
-    );
-    if (same !== undefined) return same;
-  }
-  if (type === "number" || type === "integer") {
-    const plain = text.replaceAll(/,(?=\d{3}\b)/g, "").replace(/^[$€£]\s*/, "");
-    return plain !== "" && Number.isFinite(Number(plain)) ? Number(plain) : value;
-  }
-  if (type === "boolean") {
-    if (/^(?:yes|true|yep|yeah)$/i.test(text)) return true;
-    if (/^(?:no|false|nope)$/i.test(text)) return false;
-  }
-  return text;
 }

@@ -1,5 +1,6 @@
-import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { create } from "@bufbuild/protobuf";
+import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { nextMoment } from "@soldier/kernel/cron";
 import {
   type Variable,
   VariableLevel,
@@ -19,6 +20,7 @@ export type VariableSource =
   | "agent"
   | "global"
   | "default"
+  | "stale"
   | "unresolved";
 
 export interface Resolution {
@@ -53,13 +55,14 @@ export function valuesOf(resolutions: ReadonlyMap<string, Resolution>): JsonReco
 }
 
 function standing(variable: Variable, question: VariableQuestion): Resolution {
-  const cached = question.resolved[variable.name];
-  if (cached && isFresh(cached.expiresAt, question.now)) {
-    const value = jsonOf(cached.value);
-    if (value !== undefined) return { source: "cache", value };
-  }
+  const cached = aged(question.resolved[variable.name]);
+  if (cached && isFresh(cached.expiresAt, question.now))
+    return { source: "cache", value: cached.value };
   const set = question.bundle.variableValues.get(variable.name) ?? [];
+  // What a tool of the variable said before is better than nothing, and than what is not about this customer.
+  let stale: { readonly value: Json } | undefined = variable.toolId === "" ? undefined : cached;
   for (const { level, source } of levels) {
+    if (stale && level !== VariableLevel.CUSTOMER) return { source: "stale", value: stale.value };
     const found = set.find(
       (value) =>
         (value.level || VariableLevel.AGENT) === level &&
@@ -67,10 +70,39 @@ function standing(variable: Variable, question: VariableQuestion): Resolution {
         isFresh(value.expiresAt, question.now),
     );
     const value = jsonOf(found?.value);
-    if (value !== undefined) return { source, value };
+    if (value === undefined) continue;
+    if (level === VariableLevel.CUSTOMER && isOutdated(variable, found, question.now))
+      stale = { value };
+    else return { source, value };
   }
   const value = jsonOf(variable.defaultValue);
   return value === undefined ? { source: "unresolved", value } : { source: "default", value };
+}
+
+function aged(resolved: ResolvedVariable | undefined) {
+  const value = jsonOf(resolved?.value);
+  return value === undefined ? undefined : { value, expiresAt: resolved?.expiresAt };
+}
+
+/** Whether the variable's tool is to be asked again, by the age of what is stored. */
+function isOutdated(variable: Variable, stored: VariableValue | undefined, now: Date): boolean {
+  if (variable.toolId === "" || !stored?.updatedAt) return false;
+  const until = freshUntil(variable, timestampDate(stored.updatedAt));
+  return until !== undefined && until <= now;
+}
+
+/** How long a value of this moment is used: undefined is for good. */
+function freshUntil(variable: Variable, since: Date): Date | undefined {
+  const ttlMs = ttlOf(variable);
+  const ends = [
+    ...(ttlMs > 0 ? [new Date(since.getTime() + ttlMs)] : []),
+    ...(variable.refreshCron ? [nextMoment(variable.refreshCron, since)] : []),
+  ].filter((each) => each !== undefined);
+  return ends.toSorted((a, b) => a.getTime() - b.getTime())[0];
+}
+
+function ttlOf({ cacheTtl }: Variable): number {
+  return Number(cacheTtl?.seconds ?? 0n) * 1_000 + (cacheTtl?.nanos ?? 0) / 1e6;
 }
 
 const levels = [
@@ -98,8 +130,12 @@ export interface Moment {
 
 /** Whether a tool shall be asked for the variable now; a fresh value that we hold is never asked for. */
 export function needsTool(variable: Variable, { source }: Resolution, moment: Moment): boolean {
-  if (variable.toolId === "" || source === "cache") return false;
-  // A tool's own earlier value stored for this customer is as fresh as its expiry says.
+  if (variable.toolId === "") return false;
+  // What the last scenario began with is not what this one begins with, unless it says how long it holds.
+  const begun = variable.policy === VariablePolicy.ON_SCENARIO_ENTRY && moment.scenarioStarts;
+  const timed = ttlOf(variable) > 0 || variable.refreshCron !== "";
+  if (source === "cache") return begun && !timed;
+  // A tool's own earlier value stored for this customer is as fresh as its age and expiry say.
   if (source === "customer") return false;
   switch (variable.policy) {
     case VariablePolicy.ON_EACH_TURN:
@@ -121,16 +157,20 @@ export function remembered(
   value: Json,
   now: Date,
 ): ResolvedVariable | undefined {
-  const ttlMs =
-    Number(variable.cacheTtl?.seconds ?? 0n) * 1_000 + (variable.cacheTtl?.nanos ?? 0) / 1e6;
   const lasting =
     variable.policy === VariablePolicy.ON_SESSION_START ||
     variable.policy === VariablePolicy.ON_SCENARIO_ENTRY;
-  if (ttlMs === 0 && !lasting) return undefined;
+  if (ttlOf(variable) === 0 && variable.refreshCron === "" && !lasting) return undefined;
+  return resolvedNow(variable, value, now);
+}
+
+/** A value of this moment, as the session keeps it. */
+export function resolvedNow(variable: Variable, value: Json, now: Date): ResolvedVariable {
+  const until = freshUntil(variable, now);
   return create(ResolvedVariableSchema, {
     value: valueOf(value),
     resolvedAt: timestampFromDate(now),
-    ...(ttlMs > 0 && { expiresAt: timestampFromDate(new Date(now.getTime() + ttlMs)) }),
+    ...(until && { expiresAt: timestampFromDate(until) }),
   });
 }
 

@@ -5,6 +5,8 @@ import { z } from "zod";
 import { withheldFields } from "../domain/fields.ts";
 import type { Json, JsonRecord } from "../domain/json.ts";
 import { lookUp } from "../domain/known-values.ts";
+import { block, blocks, dataBlock } from "../domain/prompt-data.ts";
+import { overlaps } from "../domain/tool-plan.ts";
 import { propertiesOf, requiredOf } from "../domain/tool-schema.ts";
 import { instructions } from "./prompts.ts";
 import type { Turn } from "./turn.ts";
@@ -49,13 +51,9 @@ export function toolsInQuestion(
       (tool) =>
         tool.consequential ||
         Object.keys(openProperties(tool, known)).length > 0 ||
-        tools.some((other) => overlap(tool, other)),
+        tools.some((other) => overlaps(tool, other)),
     )
     .slice(0, toolsOfferedMax);
-}
-
-function overlap(one: Tool, other: Tool): boolean {
-  return one.preferredOverToolIds.includes(other.id) || other.preferredOverToolIds.includes(one.id);
 }
 
 /**
@@ -93,17 +91,15 @@ export function describedTools(
       .map(([name, value]) => `${name}: ${shown(value)}`),
   ];
   const results = Object.entries(known.results).map(([name, value]) => `${name}: ${shown(value)}`);
-  return [
+  return blocks(
     block("tools", toolLines),
     block(
       "guidance",
       guidance.map((line) => `- ${line}`),
     ),
-    block("values", values),
-    block("tool_results", results),
-  ]
-    .filter((part) => part !== "")
-    .join("\n\n");
+    dataBlock("values", values),
+    dataBlock("tool_results", results),
+  );
 }
 
 function preferred(tool: Tool, aliases: ReadonlyMap<string, string>): object {
@@ -125,10 +121,6 @@ function openProperties(tool: Tool, known: Turn["known"]): Readonly<Record<strin
 function shown(value: Json): string {
   const text = typeof value === "string" ? value : JSON.stringify(value);
   return text.length > shownLengthMax ? `${text.slice(0, shownLengthMax)}…` : text;
-}
-
-function block(name: string, lines: readonly string[]): string {
-  return lines.length === 0 ? "" : `<${name}>\n${lines.join("\n")}\n</${name}>`;
 }
 
 /**

@@ -9,8 +9,7 @@ import {
 import type { HttpTool, Tool } from "@soldier/proto/config/v1/tool";
 import { prepared } from "../domain/http-request.ts";
 import { isRecord, type Json, type JsonRecord, valueOf } from "../domain/json.ts";
-import type { KnownValues } from "../domain/known-values.ts";
-import { type ToolArguments, toolArguments } from "../domain/tool-arguments.ts";
+import { reasonOf, type ToolArguments } from "../domain/tool-arguments.ts";
 import { schemaProblem } from "../domain/tool-schema.ts";
 import { builtin, type BuiltinEffect } from "./builtin-tools.ts";
 import type { ToolMeans } from "./means.ts";
@@ -20,12 +19,7 @@ export interface ToolCall {
   /** E.g. "rule:track-order", "step:look-up", "variable:plan". */
   readonly requestedBy: string;
   readonly key: string;
-  readonly known: KnownValues;
-  /** The customer's messages, the latest first. */
-  readonly messages: readonly string[];
-  readonly awaited: string | undefined;
-  /** Asks a model for arguments that are nowhere else; undefined when there is none to ask. */
-  readonly judge: ((tool: Tool) => Promise<JsonRecord | undefined>) | undefined;
+  readonly given: ToolArguments;
   /** Why it may not run whatever it is. */
   readonly refusal: string | undefined;
   /** Fields whose values stay out of the record. */
@@ -48,14 +42,15 @@ export async function runTool(
   signal: AbortSignal,
 ): Promise<ToolRun> {
   const startedMs = performance.now();
-  const { tool } = call;
-  const given = call.refusal ? nothing : await argumentsFor(call);
+  const { tool, given } = call;
   const done = call.refusal ? refused(call.refusal) : await carriedOut(call, given, means, signal);
   const hidden = (values: JsonRecord) => withoutPrivate(values, call.isPrivate);
   return {
     tool,
     result: done.outcome === ToolCallOutcome.SUCCEEDED ? done.result : undefined,
-    asksFor: [...given.missing, ...given.invalid.keys()].filter((name) => name !== ""),
+    asksFor: call.refusal
+      ? []
+      : [...given.missing, ...given.invalid.keys()].filter((name) => name !== ""),
     effect: done.effect,
     record: create(ToolCallRecordSchema, {
       toolId: tool.id,
@@ -65,8 +60,8 @@ export async function runTool(
       outcome: done.outcome,
       attempts: done.attempts,
       durationMs: performance.now() - startedMs,
-      reason: done.reason,
-      missingArguments: [...given.missing],
+      reason: done.reason || reasonOf(given),
+      missingArguments: call.refusal ? [] : [...given.missing],
       arguments: hidden(given.values),
       ...(done.result !== undefined &&
         isShort(done.result) && {
@@ -84,30 +79,18 @@ interface Done {
   readonly effect?: BuiltinEffect | undefined;
 }
 
-const nothing: ToolArguments = { values: {}, missing: [], invalid: new Map() };
-
-async function argumentsFor(call: ToolCall): Promise<ToolArguments> {
-  const given = toolArguments(call);
-  if (given.missing.length === 0 || !call.judge) return given;
-  const judged = await call.judge(call.tool);
-  return judged ? toolArguments({ ...call, judged }) : given;
-}
-
 async function carriedOut(
   call: ToolCall,
-  { values, missing, invalid }: ToolArguments,
+  given: ToolArguments,
   means: ToolMeans,
   signal: AbortSignal,
 ): Promise<Done> {
   const { tool } = call;
-  if (missing.length > 0) {
-    const reason = `missing: ${missing.join(", ")}`;
+  const { values, missing, invalid } = given;
+  const reason = reasonOf(given);
+  if (missing.length > 0)
     return { outcome: ToolCallOutcome.MISSING_ARGUMENTS, reason, attempts: 0 };
-  }
-  if (invalid.size > 0) {
-    const reason = [...invalid].map(([name, problem]) => `${name} ${problem}`.trim()).join("; ");
-    return { outcome: ToolCallOutcome.INVALID_ARGUMENTS, reason, attempts: 0 };
-  }
+  if (invalid.size > 0) return { outcome: ToolCallOutcome.INVALID_ARGUMENTS, reason, attempts: 0 };
   switch (tool.kind.case) {
     case "http":
       return answered(call, tool.kind.value, values, means, signal);

@@ -2,6 +2,7 @@ import { ToolCallOutcome } from "@soldier/proto/audit/v1/turn_record";
 import { SessionStatus } from "@soldier/proto/session/v1/session";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { jsonOf } from "../domain/json.ts";
+import type { TurnUnderTest } from "../testing.ts";
 import { json, order, ToolServer } from "../testing-tools.ts";
 
 const tool = new ToolServer();
@@ -25,6 +26,9 @@ const shop = {
     { name: "order-trouble", text: "I can't see orders now.", mode: "TEMPLATE_MODE_FALLBACK" },
   ],
 };
+
+const reasonOf = (desk: TurnUnderTest, template: string) =>
+  desk.peers.record.templates.find(({ name }) => name === template)?.reason;
 
 describe("a tool", () => {
   it("runs for the rule that names it, and its answer is said", async () => {
@@ -76,7 +80,7 @@ describe("a tool", () => {
   it("reports an argument that breaks its schema, and asks again rather than guess", async () => {
     const desk = await tool.start(shop);
     const { reply } = await desk.say("where is my order Lamp?");
-    expect(reply).toBe("Which order number?");
+    expect(reply).toBe("That does not look right for the order id. Which order number?");
     expect(tool.asked).toEqual([]);
     expect(desk.peers.record.toolCalls[0]).toMatchObject({
       outcome: ToolCallOutcome.INVALID_ARGUMENTS,
@@ -93,7 +97,7 @@ describe("a tool", () => {
       reason: "HTTP_404",
       attempts: 1,
     });
-    expect(desk.peers.record.templates[0]?.reason).toContain("unresolved");
+    expect(reasonOf(desk, "order-status")).toContain("unresolved");
   });
 
   it("is tried again when that is harmless, under the same key", async () => {
@@ -158,7 +162,7 @@ describe("a tool", () => {
     });
     tool.answer = json({}, 500);
     expect((await desk.say("where is my order L-17?")).reply).toBe("I can't see orders now.");
-    expect(desk.peers.record.templates[0]?.reason).toBe("its tool has not succeeded: find-order");
+    expect(reasonOf(desk, "order-status")).toBe("its tool has not succeeded: find-order");
   });
 
   it("lets rules be judged again after its result", async () => {

@@ -62,9 +62,7 @@ describe("a turn with a model", () => {
     expect(deltas.length).toBeGreaterThan(3);
     expect(completed.turn?.replySource).toBe(ReplySource.MODEL);
     const { record } = desk.peers;
-    expect(record.modelCalls).toMatchObject([
-      { purpose: "generate", model: "scripted:model" },
-    ]);
+    expect(record.modelCalls).toMatchObject([{ purpose: "generate", model: "scripted:model" }]);
     expect(record.modelCallDepth).toBe(1);
     expect(record.modelCalls[0]?.promptHash).toMatch(/^[0-9a-f]{64}$/);
   });
@@ -130,29 +128,6 @@ describe("a turn with a model", () => {
       outcome: TurnOutcome.DEGRADED,
       replySource: ReplySource.BUILT_IN,
     });
-  });
-
-  it("takes arguments for tools from it, checked like any others", async () => {
-    const order = { type: "object", required: ["n"], properties: { n: { type: "integer" } } };
-    const behaviour = {
-      rules: [{ ...hours, toolIds: ["set"] }],
-      tools: [
-        {
-          name: "set",
-          inputSchema: order,
-          builtin: { name: "close_session" },
-        },
-      ],
-    };
-    const said = { wanted: true, arguments: [{ name: "n", json: "7" }] };
-    const desk = await started(behaviour, { structured: { tool_arguments: said } });
-    await desk.say("when do you open");
-    expect(desk.peers.record.toolCalls[0]?.arguments).toEqual({ n: 7 });
-
-    const wrong = { wanted: true, arguments: [{ name: "n", json: '"many"' }] };
-    const other = await started(behaviour, { structured: { tool_arguments: wrong } });
-    await other.say("when do you open");
-    expect(other.peers.record.toolCalls[0]?.reason).toContain("n must be integer");
   });
 });
 

@@ -11,7 +11,7 @@ export function executeTools(means: Means): Step<ToolNeeds, ToolAdds> {
   return {
     name: "execute-tools",
     async run(turn, signal) {
-      const work = new ToolWork(turn, means);
+      const work = new ToolWork(turn, means, signal);
       await work.variables();
       await work.ofRules();
       if (work.reevaluated()) await work.ofRules();
