@@ -1,14 +1,14 @@
 import { APIConnectionTimeoutError, APIError } from "@anthropic-ai/sdk";
 import type { Fault } from "@soldier/kernel/fault";
 import { modelFault } from "./language-model.ts";
+import { isBrokenConnection, keyVariable, type Provided, retryAfter } from "./provider-fault.ts";
 
 /** What a failed call to the provider means. An error that is not the provider's is given back. */
-export function anthropicFault(error: unknown, model: string): unknown {
+export function anthropicFault(error: unknown, provided: Provided): unknown {
   if (error instanceof APIConnectionTimeoutError)
     return modelFault("MODEL_TIMEOUT", "the model provider does not answer", { cause: error });
-  if (error instanceof APIError) return faultOfResponse(error, model);
-  // What fetch throws when the connection breaks inside a stream; a TypeError of ours has no cause.
-  if (error instanceof TypeError && error.cause instanceof Error)
+  if (error instanceof APIError) return faultOfResponse(error, provided);
+  if (isBrokenConnection(error))
     return modelFault("MODEL_UNAVAILABLE", "the connection to the model provider broke", {
       cause: error,
     });
@@ -20,7 +20,7 @@ export function anthropicFault(error: unknown, model: string): unknown {
 }
 
 /** An error inside a stream has no status, only a type. */
-function faultOfResponse(error: APIError, model: string): Fault {
+function faultOfResponse(error: APIError, { model, table = "model" }: Provided): Fault {
   const { status, type } = error;
   const retryAfterMs = retryAfter(error.headers);
   const options = { cause: error, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
@@ -40,14 +40,14 @@ function faultOfResponse(error: APIError, model: string): Fault {
   )
     return modelFault(
       "MODEL_AUTH",
-      "the model provider refuses the account: check api_key in the [model] settings " +
-        "(SOLDIER_MODEL__API_KEY), its rights and its credit",
+      `the model provider refuses the account: check api_key in the [${table}] settings ` +
+        `(${keyVariable(table)}), its rights and its credit`,
       options,
     );
   if (type === "not_found_error" || status === 404)
     return modelFault(
       "MODEL_BAD_REQUEST",
-      `the model provider does not know "${model}": check model and base_url in the [model] settings`,
+      `the model provider does not know "${model}": check model and base_url in the [${table}] settings`,
       options,
     );
   if (type === "invalid_request_error" || (status !== undefined && status < 500))
@@ -57,14 +57,4 @@ function faultOfResponse(error: APIError, model: string): Fault {
       options,
     );
   return modelFault("MODEL_UNAVAILABLE", "the model provider fails or can't be reached", options);
-}
-
-/** Seconds or a date, as HTTP has it, or the provider's own milliseconds. */
-function retryAfter(headers: Headers | undefined): number | undefined {
-  const exact = Number(headers?.get("retry-after-ms") ?? NaN);
-  if (exact >= 0) return exact;
-  const value = headers?.get("retry-after");
-  if (!value) return undefined;
-  const ms = Number.isNaN(Number(value)) ? Date.parse(value) - Date.now() : Number(value) * 1000;
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }

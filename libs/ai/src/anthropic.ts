@@ -9,7 +9,13 @@ import type {
   Usage as AnthropicUsage,
 } from "@anthropic-ai/sdk/resources/messages";
 import { anthropicFault } from "./anthropic-fault.ts";
-import { type Exchange, type Format, languageModel, type Limits } from "./exchange.ts";
+import {
+  type Exchange,
+  type Format,
+  languageModel,
+  type Limits,
+  type ModelOptions,
+} from "./exchange.ts";
 import {
   type LanguageModel,
   modelFault,
@@ -18,19 +24,19 @@ import {
   type SystemBlock,
   type Usage,
 } from "./language-model.ts";
-import type { Prices } from "./prices.ts";
 
-export interface AnthropicOptions {
+export interface AnthropicOptions extends ModelOptions {
   readonly apiKey: string;
   /** A name that the provider knows, e.g. "claude-sonnet-5-5". */
   readonly model: string;
   readonly baseUrl: string;
   readonly limits: Limits;
+  /** The table of the settings, e.g. "models.spare": messages point there. */
+  readonly table?: string | undefined;
   /** "auto" asks for as little as the model is known to allow: a customer is waiting. */
   readonly thinking: "auto" | "disabled" | "between_tools" | "adaptive";
   /** How thorough the model is; undefined leaves it to the provider. */
   readonly effort?: "low" | "medium" | "high" | "xhigh" | "max" | undefined;
-  readonly prices?: Prices | undefined;
 }
 
 /**
@@ -80,10 +86,10 @@ export function anthropicModel(options: AnthropicOptions): LanguageModel {
         }
       }
     } catch (error) {
-      throw anthropicFault(error, options.model);
+      throw anthropicFault(error, options);
     }
   };
-  return languageModel(`anthropic:${options.model}`, exchange, options.limits, options.prices);
+  return languageModel(`anthropic:${options.model}`, exchange, options);
 }
 
 function body(
@@ -98,6 +104,9 @@ function body(
     stream: true,
     system: systemOf(req.system),
     messages: req.messages.map(({ role, text }) => ({ role, content: text })),
+    ...(req.temperature !== undefined && takesTemperature(model) && how === undefined
+      ? { temperature: Math.min(req.temperature, 1) }
+      : {}),
     ...(req.stop?.length ? { stop_sequences: [...req.stop] } : {}),
     ...(how ? { thinking: how } : {}),
     ...(effort || format
@@ -125,6 +134,14 @@ function leastThinking(
   if (model === "claude-sonnet-5-5") return { type: "between_tools" };
   if (thinkingCanBeOff.has(model)) return { type: "disabled" };
   return undefined;
+}
+
+/**
+ * Models after 4.6 refuse a temperature, whether or not they think, and the client's types have none
+ * any more. The others refuse it while they think.
+ */
+function takesTemperature(model: string): boolean {
+  return /^claude-(3-|(haiku|sonnet|opus)-4(-[0-6])?(-\d{8})?$)/.test(model);
 }
 
 const cacheEndsMax = 4;

@@ -96,7 +96,7 @@ function roundOf(links: readonly Link[], { onCall }: ModelRequest) {
       if (tried.length === 1) return last;
       const names = tried.map(({ id, fault: { reason } }) => `${id} (${reason})`).join(", ");
       const waits = tried.flatMap(({ fault: { retryAfterMs } }) => retryAfterMs ?? []);
-      return new Fault(last.kind, `none of the models has answered: ${names}`, {
+      return new Fault(last.kind, `none of the models has answered: ${names}; ${last.message}`, {
         reason: last.reason,
         cause: last,
         ...(waits.length > 0 && { retryAfterMs: Math.min(...waits) }),

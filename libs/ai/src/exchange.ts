@@ -14,6 +14,7 @@ import { observedExchange } from "./observed-exchange.ts";
 import type { Prices } from "./prices.ts";
 import { structured } from "./structured.ts";
 import { telling } from "./telling.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /** The shape that an answer must have: JSON that fits the schema. */
 export interface Format {
@@ -43,10 +44,19 @@ export type Exchange = (
 ) => AsyncIterable<ExchangePart>;
 
 export interface Limits {
-  /** From the call to its end. */
+  /** From the call to its end, waiting at the turnstile included. */
   readonly timeoutMs: number;
   /** From the call to the first text. */
   readonly firstTokenTimeoutMs: number;
+}
+
+/** What the settings say of any model. */
+export interface ModelOptions {
+  readonly limits?: Limits | undefined;
+  /** Undefined when they are unknown. */
+  readonly prices?: Prices | undefined;
+  /** Lets only so many calls through at a time. */
+  readonly turnstile?: Turnstile | undefined;
 }
 
 export const defaultLimits: Limits = { timeoutMs: 60_000, firstTokenTimeoutMs: 20_000 };
@@ -55,11 +65,11 @@ export const defaultLimits: Limits = { timeoutMs: 60_000, firstTokenTimeoutMs: 2
 export function languageModel(
   id: string,
   exchange: Exchange,
-  limits: Limits = defaultLimits,
-  prices?: Prices,
+  { limits = defaultLimits, prices, turnstile }: ModelOptions = {},
 ): LanguageModel {
+  const admitted = turnstile ? oneByOne(exchange, turnstile) : exchange;
   const observed = observedExchange(id, (req, format, signal) =>
-    timed(exchange, limits, req, format, signal),
+    timed(admitted, limits, req, format, signal),
   );
   return {
     id,
@@ -72,6 +82,18 @@ export function languageModel(
       telling(id, prices, req).whole((measure) =>
         structured((asked) => collect(measure(observed(asked, req, signal))), req),
       ),
+  };
+}
+
+/** Waits for its turn before it asks, and holds its place until the answer has ended. */
+function oneByOne(exchange: Exchange, turnstile: Turnstile): Exchange {
+  return async function* admitted(req, format, signal) {
+    const leave = await turnstile.enter(signal);
+    try {
+      yield* exchange(req, format, signal);
+    } finally {
+      leave();
+    }
   };
 }
 

@@ -5,6 +5,7 @@ import type { Limits } from "./exchange.ts";
 import {
   type GenerationChunk,
   type LanguageModel,
+  type ModelCall,
   type ModelFaultReason,
   type ModelRequest,
 } from "./language-model.ts";
@@ -42,8 +43,11 @@ const judgement = {
 };
 const long: Limits = { timeoutMs: 10_000, firstTokenTimeoutMs: 10_000 };
 
-/** What every LanguageModel must do. */
-export function languageModelContract(open: OpenModel): void {
+/** What every LanguageModel must do; `unknown` are failures that its provider has no word for. */
+export function languageModelContract(
+  open: OpenModel,
+  unknown: readonly ModelFaultReason[] = [],
+): void {
   let opened: AsyncDisposableStack;
   beforeEach(() => {
     opened = new AsyncDisposableStack();
@@ -152,19 +156,23 @@ export function languageModelContract(open: OpenModel): void {
   });
 
   describe("a failure", () => {
-    it.each([
+    const kinds = [
       ["MODEL_OVERLOADED", "unavailable"],
       ["MODEL_RATE_LIMITED", "exhausted"],
       ["MODEL_REFUSED", "precondition"],
       ["MODEL_AUTH", "precondition"],
       ["MODEL_BAD_REQUEST", "precondition"],
       ["MODEL_UNAVAILABLE", "unavailable"],
-    ] as const)("is a fault with the reason %s", async (reason, kind) => {
-      const desk = await model([{ fails: reason }]);
-      const error = await failureOf(desk.generate(request, never()));
-      expect(error).toBeInstanceOf(Fault);
-      expect(error).toMatchObject({ reason, kind });
-    });
+    ] as const;
+    it.each(kinds.filter(([reason]) => !unknown.includes(reason)))(
+      "is a fault with the reason %s",
+      async (reason, kind) => {
+        const desk = await model([{ fails: reason }]);
+        const error = await failureOf(desk.generate(request, never()));
+        expect(error).toBeInstanceOf(Fault);
+        expect(error).toMatchObject({ reason, kind });
+      },
+    );
     it("says when trying again may help", async () => {
       const desk = await model([{ fails: "MODEL_RATE_LIMITED", retryAfterMs: 3000 }]);
       expect(await failureOf(desk.generate(request, never()))).toMatchObject({
@@ -184,7 +192,7 @@ export function languageModelContract(open: OpenModel): void {
       expect(await failureOf(desk.generate(request, never()))).toMatchObject({
         kind: "deadline",
         reason: "MODEL_TIMEOUT",
-        message: "the model gave no first word in 40 ms",
+        message: expect.stringContaining("the model gave no first word in 40 ms"),
       });
     });
     it("ends a call that falls silent", async () => {
@@ -193,8 +201,54 @@ export function languageModelContract(open: OpenModel): void {
       expect(texts.join("")).toBe("It is");
       expect(error).toMatchObject({
         reason: "MODEL_TIMEOUT",
-        message: "the model gave no complete answer in 200 ms",
+        message: expect.stringContaining("the model gave no complete answer in 200 ms"),
       });
+    });
+  });
+
+  describe("telling of its calls", () => {
+    it("says what answered, what it used and how long it took", async () => {
+      const desk = await model([{ says: "It is here." }, { says: "It is here." }]);
+      const generated = await told((onCall) =>
+        desk.generate({ ...request, onCall }, never()).then(({ usage }) => usage),
+      );
+      const streamed = await told(async (onCall) => {
+        await all(desk.stream({ ...request, onCall }, never()));
+      });
+      for (const call of [generated, streamed]) {
+        expect(call).toMatchObject({
+          model: expect.stringMatching(/^[a-z]+:/),
+          usage: generated.usage,
+        });
+        expect(call).not.toHaveProperty("failed");
+        expect(call.firstTokenMs).toBeGreaterThan(0);
+        expect(call.durationMs).toBeGreaterThanOrEqual(call.firstTokenMs ?? Infinity);
+      }
+      expect(generated.usage?.outputTokens).toBeGreaterThan(0);
+    });
+    it("counts a repair into its call", async () => {
+      const desk = await model([{ says: "no" }, { says: '{"rule":"r","applies":true}' }]);
+      let usage: unknown;
+      const call = await told(async (onCall) => {
+        ({ usage } = await desk.structured({ ...judgement, onCall }, never()));
+      });
+      expect(call.usage).toEqual(usage);
+    });
+    it("says why it failed", async () => {
+      const desk = await model([{ fails: "MODEL_OVERLOADED" }]);
+      const call = await told((onCall) =>
+        failureOf(desk.generate({ ...request, onCall }, never())),
+      );
+      expect(call).toMatchObject({ failed: "MODEL_OVERLOADED" });
+      expect(call).not.toHaveProperty("usage");
+    });
+    it("tells of a reader who left, without a failure", async () => {
+      const desk = await model([{ silentAfter: "one" }]);
+      const call = await told(async (onCall) => {
+        for await (const _ of desk.stream({ ...request, onCall }, never())) break;
+      });
+      expect(call).not.toHaveProperty("failed");
+      expect(call.firstTokenMs).toBeGreaterThan(0);
     });
   });
 
@@ -234,6 +288,17 @@ export function languageModelContract(open: OpenModel): void {
       });
     });
   });
+}
+
+/** The last call that was told of: in a chain the one that was to answer. */
+async function told(
+  run: (onCall: (call: ModelCall) => void) => Promise<unknown>,
+): Promise<ModelCall> {
+  const calls: ModelCall[] = [];
+  await run((call) => calls.push(call));
+  const last = calls.at(-1);
+  if (!last) throw new Error("no call was told of");
+  return last;
 }
 
 async function all(stream: AsyncIterable<GenerationChunk>): Promise<GenerationChunk[]> {

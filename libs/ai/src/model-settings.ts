@@ -11,6 +11,19 @@ const connection = {
   api_key: z.string().trim().default(""),
   /** Empty for the provider's own. */
   base_url: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
+  /** Of providers "openai" and "ollama": the header that the key is sent in; empty for a bearer token. */
+  api_key_header: z
+    .string()
+    .regex(/^[\w-]*$/)
+    .default(""),
+  /** Of provider "openai", for Azure: sent as api-version with every call. */
+  api_version: z.string().default(""),
+  /** Of provider "ollama": room for prompt and answer; of a longer prompt it drops the beginning. */
+  context_tokens: z.int().min(512).max(10_000_000).default(16_384),
+  /** Calls at the same time; more wait. */
+  concurrent_max: z.int().min(1).max(10_000).default(64),
+  /** Calls that wait; more are refused at once. */
+  waiting_max: z.int().min(0).max(100_000).default(256),
   /** For a whole answer, waiting for its turn included. */
   timeout_ms: durationMs.default(60_000),
   /** For its first word. */
@@ -54,7 +67,7 @@ const connection = {
 /** The [model] table. */
 export const modelSettings = z.strictObject({
   /** Who writes and judges. "none" is keyless: templates and scores only; "auto" is anthropic with a key and none without. */
-  provider: z.enum(["auto", "none", "anthropic", "scripted"]).default("auto"),
+  provider: z.enum(["auto", "none", "anthropic", "openai", "ollama", "scripted"]).default("auto"),
   ...connection,
 });
 export type ModelSettings = z.output<typeof modelSettings>;
@@ -69,7 +82,7 @@ export const modelsSettings = z.record(
     .regex(/^[a-z][a-z0-9_]*$/, "must be of lower-case letters, digits and _")
     .refine((name) => name !== mainModel, `"${mainModel}" is the model of [model]`),
   z.strictObject({
-    provider: z.enum(["anthropic", "scripted"]),
+    provider: z.enum(["anthropic", "openai", "ollama", "scripted"]),
     ...connection,
   }),
 );

@@ -11,7 +11,8 @@ import {
   type ModelStep,
   type ModelTables,
 } from "./model-settings.ts";
-import { modelNameOf, openOne } from "./open-model.ts";
+import { modelNameOf, needsKey, openOne, turnstileOf } from "./open-model.ts";
+import { keyVariable } from "./provider-fault.ts";
 
 /** The models of a deployment, as its settings chain them. */
 export interface Models {
@@ -34,7 +35,6 @@ export function openModels(
   _opened: AsyncDisposableStack,
   clock: Clock = systemClock,
 ): Models {
-  const link = (model: LanguageModel): Link => ({ model, health: health(clock) });
   const set = settingsByName(tables);
   const problems = [...set].flatMap(([name, settings]) => problemsOf(name, settings));
   const chains = new Map(modelSteps.map((step) => [step, namesFor(step, tables)]));
@@ -49,10 +49,16 @@ export function openModels(
   if (problems.length > 0)
     throw new Fault("precondition", problems.join("\n"), { reason: "MODEL_SETTINGS" });
 
+  const doors = new Map([...set].map(([name, settings]) => [name, turnstileOf(settings)]));
+  function open(name: string, settings: FurtherModelSettings, model: string): Link {
+    const door = doors.get(name) ?? turnstileOf(settings);
+    const opened = openOne(settings, { model, table: tableOf(name), turnstile: door });
+    return { model: opened, health: health(clock) };
+  }
   const links = new Map<string, Link>();
   for (const [name, settings] of set) {
     const model = modelNameOf(settings);
-    if (model !== undefined) links.set(name, link(openOne(settings, model)));
+    if (model !== undefined) links.set(name, open(name, settings, model));
   }
   const linksFor = (step: ModelStep) => (chains.get(step) ?? []).flatMap((n) => links.get(n) ?? []);
   const opened = new Map(modelSteps.map((step) => [step, chainOf(linksFor(step))]));
@@ -63,9 +69,9 @@ export function openModels(
     if (exact) return exact;
     const [provider, ...rest] = id.split(":");
     const model = rest.join(":");
-    const near = [...set.values()].find((settings) => settings.provider === provider);
-    // Its prices are those of another model.
-    return near && model !== "" ? link(openOne({ ...near, prices: {} }, model)) : undefined;
+    const near = [...set].find(([, settings]) => settings.provider === provider);
+    // The prices that are set are those of another model.
+    return near && model !== "" ? open(near[0], { ...near[1], prices: {} }, model) : undefined;
   }
 
   return {
@@ -102,9 +108,9 @@ function namesFor(step: ModelStep, { model_chains }: ModelTables): readonly stri
 }
 
 function problemsOf(name: string, settings: FurtherModelSettings): string[] {
-  const table = name === mainModel ? "model" : `models.${name}`;
+  const table = tableOf(name);
   const problems: string[] = [];
-  if (settings.provider === "anthropic" && settings.api_key === "")
+  if (needsKey(settings) && settings.api_key === "")
     problems.push(keyMissing(name, table, settings.provider));
   if (modelNameOf(settings) === undefined)
     problems.push(
@@ -113,12 +119,17 @@ function problemsOf(name: string, settings: FurtherModelSettings): string[] {
   return problems;
 }
 
+function tableOf(name: string): string {
+  return name === mainModel ? "model" : `models.${name}`;
+}
+
 function keyMissing(name: string, table: string, provider: string): string {
-  const variable = `SOLDIER_${table.toUpperCase().replaceAll(".", "__")}__API_KEY`;
-  const [variables, instead] =
+  const usual = name === mainModel && provider === "anthropic" ? " or ANTHROPIC_API_KEY" : "";
+  const variables = keyVariable(table) + usual;
+  const instead =
     name === mainModel
-      ? [`${variable} or ANTHROPIC_API_KEY`, 'set provider = "none" to run without a model']
-      : [variable, "take the table out, and its name from [model_chains]"];
+      ? 'set provider = "none" to run without a model'
+      : "take the table out, and its name from [model_chains]";
   return (
     `the model provider "${provider}" needs a key and none is set: give it as api_key in the ` +
     `[${table}] settings, ${variables}, or ${instead}`

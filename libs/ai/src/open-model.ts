@@ -1,13 +1,26 @@
 import { anthropicModel } from "./anthropic.ts";
-import type { Limits } from "./exchange.ts";
-import type { LanguageModel } from "./language-model.ts";
+import type { ModelOptions } from "./exchange.ts";
+import { type LanguageModel, modelFault } from "./language-model.ts";
 import type { FurtherModelSettings } from "./model-settings.ts";
+import { ollamaModel } from "./ollama.ts";
+import { openaiModel } from "./openai.ts";
+import { knownPrices } from "./known-prices.ts";
 import type { Prices } from "./prices.ts";
 import { scriptedModel } from "./scripted.ts";
+import { type Turnstile, turnstile } from "./turnstile.ts";
 
-const standardModels: Partial<Record<FurtherModelSettings["provider"], string>> = {
+type Provider = FurtherModelSettings["provider"];
+
+const standardModels: Partial<Record<Provider, string>> = {
   anthropic: "claude-sonnet-5-5",
   scripted: "model",
+};
+
+const standardUrls: Readonly<Record<Provider, string>> = {
+  anthropic: "https://api.anthropic.com",
+  openai: "https://api.openai.com/v1",
+  ollama: "http://127.0.0.1:11434",
+  scripted: "",
 };
 
 /** The provider's name for the model that is set, or the provider's standard one. */
@@ -15,26 +28,59 @@ export function modelNameOf({ provider, model }: FurtherModelSettings): string |
   return model === "" ? standardModels[provider] : model;
 }
 
+/** Whether a key must be set: local servers ask for none. */
+export function needsKey({ provider, base_url }: FurtherModelSettings): boolean {
+  return provider === "anthropic" || (provider === "openai" && base_url === "");
+}
+
+/** The one of a table's settings; all models opened with them go through it. */
+export function turnstileOf({ concurrent_max, waiting_max }: FurtherModelSettings): Turnstile {
+  return turnstile({
+    insideMax: concurrent_max,
+    waitingMax: waiting_max,
+    overflow: () =>
+      modelFault(
+        "MODEL_RATE_LIMITED",
+        `${concurrent_max} calls of the model are under way and ${waiting_max} wait: raise ` +
+          "concurrent_max or waiting_max if the provider allows it",
+        { retryAfterMs: 0 }, // the provider itself is well
+      ),
+  });
+}
+
 /** The model that one table describes, `model` being the provider's name for it. Makes no call. */
-export function openOne(settings: FurtherModelSettings, model: string): LanguageModel {
-  const limits: Limits = {
-    timeoutMs: settings.timeout_ms,
-    firstTokenTimeoutMs: settings.first_token_timeout_ms,
+export function openOne(
+  settings: FurtherModelSettings,
+  { model, table, turnstile: admits }: { model: string; table: string; turnstile: Turnstile },
+): LanguageModel {
+  const { provider, thinking, effort } = settings;
+  const common = {
+    model,
+    table,
+    apiKey: settings.api_key,
+    baseUrl: settings.base_url === "" ? standardUrls[provider] : settings.base_url,
+    keyHeader: settings.api_key_header,
+    effort: effort === "default" ? undefined : effort,
+    limits: {
+      timeoutMs: settings.timeout_ms,
+      firstTokenTimeoutMs: settings.first_token_timeout_ms,
+    },
+    prices: pricesOf(settings) ?? knownPrices(provider, model),
+    turnstile: admits,
   };
-  const prices = pricesOf(settings);
-  switch (settings.provider) {
+  switch (provider) {
     case "anthropic":
-      return anthropicModel({
-        apiKey: settings.api_key,
-        model,
-        baseUrl: settings.base_url === "" ? "https://api.anthropic.com" : settings.base_url,
-        thinking: settings.thinking,
-        effort: settings.effort === "default" ? undefined : settings.effort,
-        limits,
-        prices,
+      return anthropicModel({ ...common, thinking });
+    case "openai":
+      return openaiModel({
+        ...common,
+        apiVersion: settings.api_version,
+        effort: thinking === "disabled" ? "none" : common.effort,
       });
+    case "ollama":
+      return ollamaModel({ ...common, thinking, contextTokens: settings.context_tokens });
     case "scripted":
-      return fromScript(settings, model, limits, prices);
+      return fromScript(settings, model, common);
   }
 }
 
@@ -53,8 +99,7 @@ function pricesOf({ prices }: FurtherModelSettings): Prices | undefined {
 function fromScript(
   { scripted }: FurtherModelSettings,
   model: string,
-  limits: Limits,
-  prices: Prices | undefined,
+  options: ModelOptions,
 ): LanguageModel {
   const { replies, structured, delay_ms, word_delay_ms } = scripted;
   return scriptedModel(
@@ -63,6 +108,6 @@ function fromScript(
       schemaName === undefined
         ? (replies[call % replies.length] ?? "")
         : (structured[schemaName] ?? ""),
-    { id: `scripted:${model}`, delayMs: delay_ms, wordDelayMs: word_delay_ms, limits, prices },
+    { ...options, id: `scripted:${model}`, delayMs: delay_ms, wordDelayMs: word_delay_ms },
   );
 }

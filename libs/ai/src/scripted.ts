@@ -1,8 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Fault } from "@soldier/kernel/fault";
-import { defaultLimits, type Exchange, languageModel, type Limits } from "./exchange.ts";
+import { type Exchange, languageModel, type ModelOptions } from "./exchange.ts";
 import type { LanguageModel, ModelRequest, StopReason } from "./language-model.ts";
-import type { Prices } from "./prices.ts";
 
 /** One answer: a text, JSON for a structured call, a failure, or a text that ends badly. */
 export type ScriptedAnswer =
@@ -28,15 +27,13 @@ export type Script =
   | readonly ScriptedAnswer[]
   | ((req: ScriptedRequest, call: number) => ScriptedAnswer | Promise<ScriptedAnswer>);
 
-export interface ScriptedOptions {
+export interface ScriptedOptions extends ModelOptions {
   /** Default "scripted:model". */
   readonly id?: string;
   /** Before the first word. Default 0: at once. */
   readonly delayMs?: number;
   /** Before each further word. Default 0. */
   readonly wordDelayMs?: number;
-  readonly limits?: Limits;
-  readonly prices?: Prices | undefined;
 }
 
 export interface ScriptedModel extends LanguageModel {
@@ -50,7 +47,7 @@ const requestsMax = 100;
 
 /** A model for tests and benchmarks: says what it was told to. Words count as tokens. */
 export function scriptedModel(script: Script, options: ScriptedOptions = {}): ScriptedModel {
-  const { id = "scripted:model", delayMs = 0, wordDelayMs = 0, limits = defaultLimits } = options;
+  const { id = "scripted:model", delayMs = 0, wordDelayMs = 0 } = options;
   const requests: ScriptedRequest[] = [];
   let calls = 0;
 
@@ -90,7 +87,7 @@ export function scriptedModel(script: Script, options: ScriptedOptions = {}): Sc
   };
 
   return {
-    ...languageModel(id, exchange, limits, options.prices),
+    ...languageModel(id, exchange, options),
     requests,
     get calls() {
       return calls;

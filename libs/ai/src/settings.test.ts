@@ -67,11 +67,12 @@ describe("the model's settings", () => {
     ).rejects.toMatchObject({ reason: "MODEL_BAD_OUTPUT" });
   });
   it.each([
-    [{ provider: "openai" }, "provider"],
+    [{ provider: "openly" }, "provider"],
     [{ api_kee: "x" }, "api_kee"],
     [{ timeout_ms: 0 }, "timeout_ms"],
     [{ base_url: "ftp://example.com" }, "base_url"],
     [{ scripted: { replies: [] } }, "replies"],
+    [{ concurrent_max: 0 }, "concurrent_max"],
   ])("refuse %j, naming the key", (table, key) => {
     const { error } = modelSettings.safeParse(table);
     expect(error?.message).toContain(key);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { shapeInWords } from "./json-format.ts";
 import {
   addUsage,
   type Generation,
@@ -29,7 +30,7 @@ export async function structured<T>(
 
   const second = await generate({
     ...req,
-    messages: [...req.messages, ...repair(first, read.problem)],
+    messages: [...req.messages, ...repair(first, read.problem, req)],
   });
   const reread = parse(second, req);
   if (!reread.success)
@@ -53,7 +54,7 @@ type Read<T> =
 function parse<T>({ text }: Generation, { schema }: StructuredRequest<T>): Read<T> {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(unfenced(text));
   } catch {
     // The parser's own message quotes the answer, which the model has before it anyway.
     return { success: false, problem: "It is not JSON." };
@@ -63,10 +64,22 @@ function parse<T>({ text }: Generation, { schema }: StructuredRequest<T>): Read<
   return { success: false, problem: z.prettifyError(read.error) };
 }
 
-function repair(answer: Generation, problem: string): ModelRequest["messages"] {
+const fence = /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/;
+
+/** Models that are held to a shape by words alone like to set their JSON as code. */
+function unfenced(text: string): string {
+  return fence.exec(text)?.[1] ?? text;
+}
+
+/** With the shape in words: a server may have ignored that it was asked to hold the model to it. */
+function repair<T>(
+  answer: Generation,
+  problem: string,
+  req: StructuredRequest<T>,
+): ModelRequest["messages"] {
   const complaint = {
     role: "user",
-    text: `That answer does not fit the required shape:\n${problem}\nGive the whole answer again, as JSON that fits, and nothing else.`,
+    text: `That answer does not fit the required shape:\n${problem}\nGive the whole answer again. ${shapeInWords(req)}`,
   } as const;
   // Providers refuse messages without text.
   return answer.text.trim() === ""

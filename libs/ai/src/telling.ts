@@ -1,6 +1,12 @@
 import { systemClock } from "@soldier/kernel/clock";
 import { Fault } from "@soldier/kernel/fault";
-import { addUsage, type GenerationChunk, type ModelRequest, type Usage } from "./language-model.ts";
+import {
+  addUsage,
+  type GenerationChunk,
+  type ModelRequest,
+  noUsage,
+  type Usage,
+} from "./language-model.ts";
 import { costMicros, type Prices } from "./prices.ts";
 
 /** What runs within one call: each exchange with the provider goes through it. */
@@ -20,7 +26,8 @@ export function telling(id: string, prices: Prices | undefined, { onCall }: Mode
     try {
       for await (const chunk of chunks) {
         if (chunk.kind === "text") firstTokenMs ??= elapsedMs();
-        else usage = usage ? addUsage(usage, chunk.generation.usage) : chunk.generation.usage;
+        else if (isCounted(chunk.generation.usage))
+          usage = addUsage(usage ?? noUsage, chunk.generation.usage);
         yield chunk;
       }
     } catch (error) {
@@ -56,6 +63,11 @@ export function telling(id: string, prices: Prices | undefined, { onCall }: Mode
       }
     },
   };
+}
+
+/** A provider that counts nothing has not answered for nothing. */
+function isCounted(usage: Usage): boolean {
+  return Object.values(usage).some((count) => count > 0);
 }
 
 function reasonOf(error: unknown): string {
