@@ -5,12 +5,11 @@ import {
   StepVisitSchema,
   VisitReason,
 } from "@soldier/proto/session/v1/session";
-import type { CompiledBundle } from "../../domain/compiled-bundle.ts";
 import type { Step } from "../step.ts";
 
 /**
  * Brings the session's place to the version that this turn runs on: kept by the step's id while that
- * exists, left when its scenario or its step is gone.
+ * exists, left when its scenario is gone. Where only the step is gone, navigation looks for the place.
  */
 export function reconcile(): Step<"session" | "bundle" | "turnNumber", "state" | "reconciled"> {
   const stateOf = ({ state }: { state?: SessionState | undefined }) =>
@@ -23,13 +22,18 @@ export function reconcile(): Step<"session" | "bundle" | "turnNumber", "state" |
       state.bundleVersion = BigInt(bundle.version);
       if (!position) return { state, reconciled: "", record: { skipped: "in no scenario" } };
 
-      const reason = lost(position, bundle);
-      if (reason === undefined) {
-        const version = bundle.scenariosById.get(position.scenarioId)?.scenario.version;
-        const moved = version !== undefined && version !== position.scenarioVersion;
-        if (moved) position.scenarioVersion = version;
-        const reconciled = moved ? `the step is kept in version ${version} of its scenario` : "";
-        return { state, reconciled };
+      const scenario = bundle.scenariosById.get(position.scenarioId);
+      if (scenario) {
+        const { version } = scenario.scenario;
+        const isNew = version !== position.scenarioVersion;
+        position.scenarioVersion = version;
+        if (scenario.steps.has(position.stepId)) {
+          const kept = `the step is kept in version ${version} of its scenario`;
+          return { state, reconciled: isNew ? kept : "" };
+        }
+        // What was asked for at a step that is gone is not what the next message answers.
+        delete state.awaited;
+        return { state, reconciled: `the scenario has no step ${position.stepId} any more` };
       }
       state.visits.push(
         create(StepVisitSchema, {
@@ -42,18 +46,8 @@ export function reconcile(): Step<"session" | "bundle" | "turnNumber", "state" |
       delete state.position;
       delete state.awaited;
       state.lowConfidenceTurns = 0;
-      return { state, reconciled: reason };
+      return { state, reconciled: "left: the scenario is no longer published" };
     },
     off: ({ session }) => ({ state: stateOf(session), reconciled: "" }),
   };
-}
-
-function lost(
-  { scenarioId, stepId }: { scenarioId: string; stepId: string },
-  bundle: CompiledBundle,
-): string | undefined {
-  const scenario = bundle.scenariosById.get(scenarioId);
-  if (!scenario) return "left: the scenario is no longer published";
-  if (!scenario.steps.has(stepId)) return `left: the scenario has no step ${stepId} any more`;
-  return undefined;
 }
