@@ -9,12 +9,17 @@ const batchSize = 64;
 /** Hashes looked up in one query. */
 const lookUpMax = 5_000;
 
+export interface EmbedParts {
+  readonly embedder: Embedder;
+  readonly store: Pick<ConfigStore, "vectors" | "keepVectors">;
+}
+
 /**
  * The vectors of the texts, in their order. Only texts that the tenant has never had embedded by
  * this model cost anything.
  */
 export async function embedTexts(
-  { embedder, store }: { readonly embedder: Embedder; readonly store: ConfigStore },
+  { embedder, store }: EmbedParts,
   tenantId: string,
   texts: readonly string[],
   signal: AbortSignal,

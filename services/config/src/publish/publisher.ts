@@ -21,7 +21,7 @@ import { agentNotFound, versionNotFound } from "../domain/refusals.ts";
 import { errorsOf, settle } from "../domain/settle.ts";
 import { configPublished } from "../events.ts";
 import type { ConfigStore, LiveVersion } from "../store/config-store.ts";
-import { embedTexts } from "./embed-texts.ts";
+import { type EmbedParts, embedTexts } from "./embed-texts.ts";
 import { type Stages, stages } from "./stages.ts";
 
 export interface Published {
@@ -53,6 +53,8 @@ export interface Publisher {
   ): Promise<Published>;
   /** A version's bundle. It is shared: not to be changed. */
   version(identity: Identity, agent: Agent, version: bigint): Promise<Bundle>;
+  /** The bundle that a draft would make, as of version 0. Nothing is stored, not even vectors. */
+  trial(identity: Identity, draft: Compiled["draft"], signal: AbortSignal): Promise<Bundle>;
 }
 
 export interface PublisherParts {
@@ -87,10 +89,19 @@ export function publisher(parts: PublisherParts): Publisher {
     { tenantId }: Identity,
     draft: Compiled["draft"],
     signal: AbortSignal,
+    by: EmbedParts = parts,
   ): Promise<Compiled> {
-    const embeddings = await embedTexts(parts, tenantId, matchedTexts(draft), signal);
+    const embeddings = await embedTexts(by, tenantId, matchedTexts(draft), signal);
     return compiled(draft, embeddings);
   }
+
+  const forgetful: EmbedParts = {
+    embedder,
+    store: {
+      vectors: (...asked) => store.vectors(...asked),
+      keepVectors: async () => {},
+    },
+  };
 
   async function makeLive(
     identity: Identity,
@@ -169,6 +180,14 @@ export function publisher(parts: PublisherParts): Publisher {
       const made = await run.run("compile", () => compile(identity, draftOf(old), signal));
       const candidate = { compiled: made, draftEtag: "0", rollbackOf: version };
       return await makeLive(identity, agent, candidate, comment, run);
+    },
+
+    async trial(identity, draft, signal) {
+      const made = await compile(identity, draft, signal, forgetful);
+      const { tenantId } = identity;
+      const bundle = bundleOf(made, { tenantId, version: 0n, at: clock.now() });
+      requireFits(toBinary(BundleSchema, bundle), parts.bundleMaxBytes);
+      return bundle;
     },
 
     async version({ tenantId }, { id, slug }, version) {
