@@ -143,6 +143,26 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
       loading.set(key, load_);
       return load_;
     },
+    async version(tenantId, agent, version) {
+      const live = entries.get(keyOf(tenantId, agent))?.compiled;
+      if (live && BigInt(live.version) === version) return this.current(tenantId, agent);
+      const { bundle, variableValues } = await config.getBundle({ agentId: agent, version });
+      if (!bundle) throw new Error(`config sent no bundle of ${agent} version ${version}`);
+      return { ...(await compile(bundle)), variableValues: valuesByVariable(variableValues) };
+    },
+    async source(agent, version) {
+      const { bundle } = await config.getBundle({ agentId: agent, version });
+      if (!bundle) throw new Error(`config sent no bundle of ${agent} version ${version}`);
+      return bundle;
+    },
+    async trial(agent, document) {
+      const { bundle, variableValues } = await config.compileBundle({
+        agentId: agent,
+        ...(document && { document }),
+      });
+      if (!bundle) throw new Error(`config compiled no bundle of ${agent}`);
+      return { ...(await compile(bundle)), variableValues: valuesByVariable(variableValues) };
+    },
     published(tenantId, { id, slug }) {
       for (const agent of [id, slug]) {
         const held = entries.get(keyOf(tenantId, agent));

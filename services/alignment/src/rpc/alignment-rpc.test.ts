@@ -39,9 +39,68 @@ describe("rules over turns", () => {
     const turnId = completed.turn?.id ?? "";
     const { candidate, explanation } = await desk.client.whyNot({ turnId, ruleId: "hours" });
     expect(candidate?.eliminatedBy).toBe("guard");
-    expect(explanation).toBe("hours was taken out by guard: its guard is false.");
+    expect(explanation).toBe("hours was not a candidate: its guard is false (false).");
     expect((await desk.client.explain({ turnId })).record?.turnId).toBe(turnId);
-    expect((await desk.client.whyNot({ turnId, ruleId: "x" })).candidate).toBeUndefined();
+    const unknown = await desk.client.whyNot({ turnId, ruleId: "x" });
+    expect(unknown).toMatchObject({
+      explanation: "The rule x did not exist in version 1, which turn 1 ran on.",
+    });
+    expect(unknown.candidate).toBeUndefined();
+  });
+});
+
+describe("the record of a turn", () => {
+  const many = {
+    ...shop,
+    rules: [
+      ...shop.rules,
+      ...Array.from({ length: 60 }, (_, i) => ({
+        name: `about-${i}`,
+        condition: `the customer asks about thing number ${i}`,
+        ...(i % 2 === 0 && { guard: "session.turn > 99" }),
+      })),
+    ],
+  };
+  it("has every rule: those that matter in words, all in numbers, and explains them all", async () => {
+    const desk = await desks.start(many);
+    const { completed } = await desk.say("when do you open?");
+    const { record } = desk.peers;
+    expect(record.rules.length).toBeLessThan(60);
+    expect(record.rules[0]).toMatchObject({ name: "hours", applied: true });
+    expect(record.ruleTable?.end).toHaveLength(62);
+    const turnId = completed.turn?.id ?? "";
+    const explained = (await desk.client.explain({ turnId })).record;
+    expect(explained?.rules).toHaveLength(62);
+    expect(explained?.ruleTable).toBeUndefined();
+    const answers = await Promise.all(
+      ["about-58", "about-59"].map((ruleId) => desk.client.whyNot({ turnId, ruleId })),
+    );
+    expect(answers.map(({ candidate }) => candidate?.eliminatedBy)).toEqual(["guard", "selection"]);
+    expect(answers[0]?.explanation).toBe(
+      "about-58 was not a candidate: its guard is false (session.turn > 99).",
+    );
+    expect(answers[1]?.explanation).toMatch(
+      /^about-59 was eliminated by selection: its likelihood 0\.\d+ was 0\.\d+ below the last/,
+    );
+  });
+  it("says which rules applied and where in which scenario the session is, for all to read", async () => {
+    const desk = await desks.start({
+      ...shop,
+      scenarios: [
+        {
+          name: "taxi",
+          entryCondition: "wants a taxi",
+          entryExamples: ["I want a taxi"],
+          steps: [{ id: "pick", instructions: "Where from?", terminal: true }],
+        },
+      ],
+    });
+    const { completed } = await desk.say("I want a taxi");
+    expect(completed.position).toMatchObject({ scenarioId: "taxi", stepId: "pick" });
+    expect(desk.peers.record.navigation).toMatchObject({ before: "", after: "taxi/pick" });
+    const { sessionId } = completed.turn ?? {};
+    const next = await desk.say("when do you open?", { sessionId: sessionId ?? "" });
+    expect(next.completed.turn?.rules).toEqual(["hours"]);
   });
 });
 
@@ -56,12 +115,5 @@ describe("a dry run", () => {
     expect(state?.ruleFires["hours"]?.count).toBe(1);
     expect(desk.peers.calls.get("beginTurn")).toBeUndefined();
     expect(desk.peers.calls.get("getOrCreateProfile")).toBeUndefined();
-  });
-  it("refuses what it can't try", async () => {
-    const desk = await desks.start(shop);
-    const behaviour = { case: "draft", value: true } as const;
-    expect(await reasonOf(desk.client.dryRun({ agentId: "desk", text: "hi", behaviour }))).toBe(
-      "DRY_RUN_UNSUPPORTED",
-    );
   });
 });

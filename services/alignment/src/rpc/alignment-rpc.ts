@@ -1,11 +1,12 @@
 import type { Client, HandlerContext } from "@connectrpc/connect";
+import { tenantOf } from "@soldier/chassis/identity";
 import { type Route, route } from "@soldier/chassis/service";
 import { Fault } from "@soldier/kernel/fault";
 import { AlignmentService } from "@soldier/proto/alignment/v1/alignment_service";
 import type { AuditService } from "@soldier/proto/audit/v1/audit_service";
 import type { TurnRecord } from "@soldier/proto/audit/v1/turn_record";
-import { whyNot } from "../domain/why-not.ts";
 import { dryRun } from "./dry-run.ts";
+import { explain, whyNotRule } from "./explain.ts";
 import { processTurn, type TurnParts } from "./process-turn.ts";
 
 /** The handlers: a turn, why it went as it did, and how one would go. */
@@ -21,10 +22,10 @@ export function alignmentRpc(parts: TurnParts, audit: Client<typeof AuditService
   return route(AlignmentService, {
     processTurn: (req, ctx: HandlerContext) => processTurn(parts, req, ctx),
     async explain({ turnId }) {
-      return { record: await recordOf(turnId) };
+      return { record: await explain(parts, await recordOf(turnId)) };
     },
-    async whyNot({ turnId, ruleId }) {
-      return whyNot(await recordOf(turnId), ruleId);
+    async whyNot({ turnId, ruleId }, ctx) {
+      return whyNotRule(parts, await recordOf(turnId), ruleId, tenantOf(ctx));
     },
     dryRun: (req, ctx) => dryRun(parts, req, ctx),
   });

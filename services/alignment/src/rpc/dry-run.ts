@@ -1,9 +1,10 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import { tenantOf } from "@soldier/chassis/identity";
 import { currentTraceId } from "@soldier/chassis/tracing";
-import { Fault } from "@soldier/kernel/fault";
 import type { DryRunRequest } from "@soldier/proto/alignment/v1/alignment_service";
 import { Channel } from "@soldier/proto/common/v1/resource";
+import type { CompiledBundle } from "../domain/compiled-bundle.ts";
+import type { Means } from "../pipeline/means.ts";
 import { observed } from "../pipeline/observed.ts";
 import { rehearsal, type Rehearsed } from "../pipeline/rehearsal.ts";
 import { TurnRecorder } from "../pipeline/turn-recorder.ts";
@@ -12,19 +13,17 @@ import type { TurnParts } from "./process-turn.ts";
 
 const nowhere: Outlet = { started: () => {}, delta: () => {}, completed: () => {} };
 
-/** How a turn would go on the published version. A customer is looked up by id, and never made. */
+/**
+ * How a turn would go on the behaviour that is asked for. A customer is looked up by id, and never
+ * made; of one that is named otherwise nothing is known but the name.
+ */
 export async function dryRun(
   { means }: TurnParts,
   req: DryRunRequest,
   ctx: HandlerContext,
 ): Promise<Rehearsed> {
-  if (req.behaviour.case === "draft" || req.behaviour.case === "document" || versionOf(req) !== 0n)
-    throw new Fault("invalid", "a dry run takes the published version only: publish first", {
-      reason: "DRY_RUN_UNSUPPORTED",
-      fields: [{ field: "behaviour", description: "leave it unset, or give version 0" }],
-    });
   const tenantId = tenantOf(ctx);
-  const bundle = await means.bundles.current(tenantId, req.agentId);
+  const bundle = await bundleOf(req, tenantId, means);
   const recorder = new TurnRecorder(means.clock);
   let end: Rehearsed | undefined;
   const pipeline = rehearsal(
@@ -36,13 +35,13 @@ export async function dryRun(
   );
   const incoming = {
     tenantId,
-    agent: req.agentId,
+    agent: bundle.agentId,
     sessionId: "",
     customerId: req.customer?.customerId ?? "",
     externalId: req.customer?.externalId ?? "",
     channel: Channel.API,
     text: req.text,
-    opening: false,
+    opening: req.opening,
     idempotencyKey: "",
     metadata: {},
     traceId: currentTraceId() ?? "",
@@ -52,6 +51,21 @@ export async function dryRun(
   return end;
 }
 
-function versionOf({ behaviour }: DryRunRequest): bigint {
-  return behaviour.case === "version" ? behaviour.value : 0n;
+function bundleOf(
+  { agentId, behaviour }: DryRunRequest,
+  tenantId: string,
+  { bundles }: Means,
+): Promise<CompiledBundle> {
+  switch (behaviour.case) {
+    case "draft":
+      if (behaviour.value) return bundles.trial(agentId, undefined);
+      return bundles.current(tenantId, agentId);
+    case "document":
+      return bundles.trial(agentId, behaviour.value);
+    case "version":
+      if (behaviour.value !== 0n) return bundles.version(tenantId, agentId, behaviour.value);
+      return bundles.current(tenantId, agentId);
+    case undefined:
+      return bundles.current(tenantId, agentId);
+  }
 }

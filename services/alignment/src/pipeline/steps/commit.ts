@@ -11,6 +11,7 @@ import { valueOf } from "../../domain/json.ts";
 import { navigationRecord } from "../../domain/navigation-record.ts";
 import { nextState } from "../../domain/next-state.ts";
 import { ruleRecords, scenarioRecords } from "../../domain/rule-records.ts";
+import { ruleTable } from "../../domain/rule-table.ts";
 import { placeOf } from "../../domain/turn-values.ts";
 import type { Means } from "../means.ts";
 import type { Step } from "../step.ts";
@@ -81,6 +82,7 @@ export function settled(turn: Pick<Turn, SettleNeeds>, stepsToCome: readonly str
     replySource: reply.source,
   });
   const applied = new Set(turn.applied.map(({ id }) => id));
+  const rules = ruleRecords(turn.rules, applied);
   const record = turn.recorder.sealed(
     {
       tenantId: incoming.tenantId,
@@ -94,7 +96,11 @@ export function settled(turn: Pick<Turn, SettleNeeds>, stepsToCome: readonly str
       receivedAt: timestampFromDate(turn.receivedAt),
       userText: incoming.text,
       replyText: reply.text,
-      rules: ruleRecords(turn.rules, applied),
+      rules,
+      // Told one by one, all of them, there is nothing to add.
+      ...(rules.length < turn.rules.length && {
+        ruleTable: ruleTable(bundle.rules, turn.rules, applied),
+      }),
       scenarios: scenarioRecords(turn.scenarios),
       navigation: navigationRecord(session.state, turn.navigation, turn.reconciled, bundle),
     },

@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file soldier/audit/v1/turn_record.proto.
  */
 export const file_soldier_audit_v1_turn_record: GenFile = /*@__PURE__*/
-  fileDesc("CiJzb2xkaWVyL2F1ZGl0L3YxL3R1cm5fcmVjb3JkLnByb3RvEhBzb2xkaWVyLmF1ZGl0LnYxIsoJCgpUdXJuUmVjb3JkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEg8KB3R1cm5faWQYBCABKAkSEwoLdHVybl9udW1iZXIYBSABKAUSEwoLY3VzdG9tZXJfaWQYBiABKAkSEAoIdHJhY2VfaWQYByABKAkSFgoOYnVuZGxlX3ZlcnNpb24YCCABKAMSLwoLcmVjZWl2ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXVzZXJfdGV4dBgKIAEoCRISCgpyZXBseV90ZXh0GAsgASgJEisKBXN0ZXBzGAwgAygLMhwuc29sZGllci5hdWRpdC52MS5TdGVwUmVjb3JkEjAKB2NvbnRleHQYDSABKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLkNvbnRleHRSZWNvcmQSLgoFcnVsZXMYDiADKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLlJ1bGVDYW5kaWRhdGUSNgoJc2NlbmFyaW9zGA8gAygLMiMuc29sZGllci5hdWRpdC52MS5TY2VuYXJpb0NhbmRpZGF0ZRIzCglyZWxhdGlvbnMYECADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlJlbGF0aW9uUmVjb3JkEjYKCm5hdmlnYXRpb24YESABKAsyIi5zb2xkaWVyLmF1ZGl0LnYxLk5hdmlnYXRpb25SZWNvcmQSLQoIbWVtb3JpZXMYEiADKAsyGy5zb2xkaWVyLmF1ZGl0LnYxLk1lbW9yeVVzZRIzCgl2YXJpYWJsZXMYEyADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlZhcmlhYmxlUmVjb3JkEjQKCnRvb2xfY2FsbHMYFCADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlRvb2xDYWxsUmVjb3JkEjYKCXRlbXBsYXRlcxgVIAMoCzIjLnNvbGRpZXIuYXVkaXQudjEuVGVtcGxhdGVDYW5kaWRhdGUSNgoLbW9kZWxfY2FsbHMYFiADKAsyIS5zb2xkaWVyLmF1ZGl0LnYxLk1vZGVsQ2FsbFJlY29yZBIsCgVyZXBseRgXIAEoCzIdLnNvbGRpZXIuYXVkaXQudjEuUmVwbHlSZWNvcmQSGAoQbW9kZWxfY2FsbF9kZXB0aBgYIAEoBRIUCgxkZWdyYWRhdGlvbnMYGSADKAkSEwoLZHVyYXRpb25fbXMYGiABKAESEQoJZW5naW5lX21zGBsgASgBEhsKE3Byb2ZpbGVfZmllbGRzX3VzZWQYHCADKAkSHwoXcHJvZmlsZV9maWVsZHNfd2l0aGhlbGQYHSADKAkSFwoPZW1iZWRkaW5nX21vZGVsGB4gASgJEhAKCHJlcmFua2VyGB8gASgJEjgKC3NwZWN1bGF0aW9uGCAgASgLMiMuc29sZGllci5hdWRpdC52MS5TcGVjdWxhdGlvblJlY29yZBIuCgZidWRnZXQYISABKAsyHi5zb2xkaWVyLmF1ZGl0LnYxLkJ1ZGdldFJlY29yZBIvCgpydWxlX3RhYmxlGCIgASgLMhsuc29sZGllci5hdWRpdC52MS5SdWxlVGFibGUikAEKCVJ1bGVUYWJsZRIOCgZ2ZWN0b3IYASADKBESDAoEYm0yNRgCIAMoERIOCgZoeWJyaWQYAyADKBESDQoFbWF0Y2gYBCADKBESEAoIZGlzdGFuY2UYBSADKBESCwoDZW5kGAYgAygNEicKBGVuZHMYByADKAsyGS5zb2xkaWVyLmF1ZGl0LnYxLlJ1bGVFbmQiQQoHUnVsZUVuZBIVCg1lbGltaW5hdGVkX2J5GAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdhcHBsaWVkGAMgASgIIjEKEVNwZWN1bGF0aW9uUmVjb3JkEgwKBHVzZWQYASABKAgSDgoGcmVhc29uGAIgASgJIm4KDEJ1ZGdldFJlY29yZBIOCgZ0b2tlbnMYASABKAMSEgoKdG9rZW5zX21heBgCIAEoAxITCgtjb3N0X21pY3JvcxgDIAEoAxIXCg9jb3N0X21pY3Jvc19tYXgYBCABKAMSDAoEcnVuZxgFIAEoCSJSCgpTdGVwUmVjb3JkEgwKBG5hbWUYASABKAkSEwoLZHVyYXRpb25fbXMYAiABKAESDwoHc2tpcHBlZBgDIAEoCRIQCghkZWdyYWRlZBgEIAEoCSK/AQoNQ29udGV4dFJlY29yZBIOCgZpbnRlbnQYASABKAkSMwoIZW50aXRpZXMYAiADKAsyIS5zb2xkaWVyLmF1ZGl0LnYxLkV4dHJhY3RlZEVudGl0eRIRCglzZW50aW1lbnQYAyABKAESDQoFdG9waWMYBCABKAkSOQoPc2NlbmFyaW9fc2lnbmFsGAUgASgOMiAuc29sZGllci5hdWRpdC52MS5TY2VuYXJpb1NpZ25hbBIMCgRtb2RlGAYgASgJIlQKD0V4dHJhY3RlZEVudGl0eRIMCgRuYW1lGAEgASgJEgwKBHRleHQYAiABKAkSJQoFdmFsdWUYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUibAoORXh0cmFjdGVkRmllbGQSDAoEbmFtZRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRISCgpjb25maWRlbmNlGAMgASgBEhEKCWV4dHJhY3RvchgEIAEoCSL3AQoNUnVsZUNhbmRpZGF0ZRIPCgdydWxlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSOwoGc2NvcmVzGAMgAygLMisuc29sZGllci5hdWRpdC52MS5SdWxlQ2FuZGlkYXRlLlNjb3Jlc0VudHJ5Eg8KB2FwcGxpZWQYBCABKAgSFQoNZWxpbWluYXRlZF9ieRgFIAEoCRIOCgZyZWFzb24YBiABKAkSEAoIZGlzdGFuY2UYByABKAESEQoJdHJhbnNpZW50GAggASgIGi0KC1Njb3Jlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEitgEKEVNjZW5hcmlvQ2FuZGlkYXRlEhMKC3NjZW5hcmlvX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSPwoGc2NvcmVzGAMgAygLMi8uc29sZGllci5hdWRpdC52MS5TY2VuYXJpb0NhbmRpZGF0ZS5TY29yZXNFbnRyeRIOCgZyZWFzb24YBCABKAkaLQoLU2NvcmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJjCg5SZWxhdGlvblJlY29yZBITCgtyZWxhdGlvbl9pZBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnNvdXJjZRgDIAEoCRIOCgZ0YXJnZXQYBCABKAkSDgoGZWZmZWN0GAUgASgJIm4KEE5hdmlnYXRpb25SZWNvcmQSDgoGYmVmb3JlGAEgASgJEg0KBWFmdGVyGAIgASgJEisKBW1vdmVzGAMgAygLMhwuc29sZGllci5hdWRpdC52MS5Nb3ZlUmVjb3JkEg4KBnJlYXNvbhgEIAEoCSJoCgpNb3ZlUmVjb3JkEgwKBGtpbmQYASABKAkSCgoCaWQYAiABKAkSEgoKdG9fc3RlcF9pZBgDIAEoCRINCgVzY29yZRgEIAEoARINCgV0YWtlbhgFIAEoCBIOCgZyZWFzb24YBiABKAkiQgoJTWVtb3J5VXNlEgoKAmlkGAEgASgJEgwKBGtpbmQYAiABKAkSDQoFc2NvcmUYAyABKAESDAoEdXNlZBgEIAEoCCIuCg5WYXJpYWJsZVJlY29yZBIMCgRuYW1lGAEgASgJEg4KBnNvdXJjZRgCIAEoCSLGAgoOVG9vbENhbGxSZWNvcmQSDwoHdG9vbF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhQKDHJlcXVlc3RlZF9ieRgDIAEoCRIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAkSMgoHb3V0Y29tZRgFIAEoDjIhLnNvbGRpZXIuYXVkaXQudjEuVG9vbENhbGxPdXRjb21lEhAKCGF0dGVtcHRzGAYgASgFEhMKC2R1cmF0aW9uX21zGAcgASgBEg4KBnJlYXNvbhgIIAEoCRIZChFtaXNzaW5nX2FyZ3VtZW50cxgJIAMoCRIqCglhcmd1bWVudHMYCiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiYKBnJlc3VsdBgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIMCgRrZXB0GAwgASgIImIKEVRlbXBsYXRlQ2FuZGlkYXRlEhMKC3RlbXBsYXRlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDAoEbW9kZRgDIAEoCRIMCgR1c2VkGAQgASgIEg4KBnJlYXNvbhgFIAEoCSLcAQoPTW9kZWxDYWxsUmVjb3JkEg8KB3B1cnBvc2UYASABKAkSDQoFbW9kZWwYAiABKAkSEwoLcHJvbXB0X2hhc2gYAyABKAkSFAoMaW5wdXRfdG9rZW5zGAQgASgDEhUKDW91dHB1dF90b2tlbnMYBSABKAMSFQoNY2FjaGVkX3Rva2VucxgGIAEoAxITCgtjb3N0X21pY3JvcxgHIAEoAxIWCg5maXJzdF90b2tlbl9tcxgIIAEoARITCgtkdXJhdGlvbl9tcxgJIAEoARIOCgZmYWlsZWQYCiABKAkikQEKC1JlcGx5UmVjb3JkEg4KBnNvdXJjZRgBIAEoCRITCgt0ZW1wbGF0ZV9pZBgCIAEoCRItCgZjaGVja3MYAyADKAsyHS5zb2xkaWVyLmF1ZGl0LnYxLkNoZWNrUmVjb3JkEhUKDXJlZ2VuZXJhdGlvbnMYBCABKAUSFwoPZmFsbGJhY2tfcmVhc29uGAUgASgJIl0KC0NoZWNrUmVjb3JkEg8KB3J1bGVfaWQYASABKAkSDAoEa2luZBgCIAEoCRIOCgZwYXNzZWQYAyABKAgSDgoGcmVhc29uGAQgASgJEg8KB2F0dGVtcHQYBSABKAUqhAEKDlNjZW5hcmlvU2lnbmFsEh8KG1NDRU5BUklPX1NJR05BTF9VTlNQRUNJRklFRBAAEhkKFVNDRU5BUklPX1NJR05BTF9TVEFSVBABEhwKGFNDRU5BUklPX1NJR05BTF9DT05USU5VRRACEhgKFFNDRU5BUklPX1NJR05BTF9FWElUEAMqqgIKD1Rvb2xDYWxsT3V0Y29tZRIhCh1UT09MX0NBTExfT1VUQ09NRV9VTlNQRUNJRklFRBAAEh8KG1RPT0xfQ0FMTF9PVVRDT01FX1NVQ0NFRURFRBABEhwKGFRPT0xfQ0FMTF9PVVRDT01FX0ZBSUxFRBACEicKI1RPT0xfQ0FMTF9PVVRDT01FX01JU1NJTkdfQVJHVU1FTlRTEAMSJwojVE9PTF9DQUxMX09VVENPTUVfSU5WQUxJRF9BUkdVTUVOVFMQBBIkCiBUT09MX0NBTExfT1VUQ09NRV9JTlZBTElEX1JFU1VMVBAFEh0KGVRPT0xfQ0FMTF9PVVRDT01FX1JFRlVTRUQQBhIeChpUT09MX0NBTExfT1VUQ09NRV9SRVBMQVlFRBAHYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiJzb2xkaWVyL2F1ZGl0L3YxL3R1cm5fcmVjb3JkLnByb3RvEhBzb2xkaWVyLmF1ZGl0LnYxIsoJCgpUdXJuUmVjb3JkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEg8KB3R1cm5faWQYBCABKAkSEwoLdHVybl9udW1iZXIYBSABKAUSEwoLY3VzdG9tZXJfaWQYBiABKAkSEAoIdHJhY2VfaWQYByABKAkSFgoOYnVuZGxlX3ZlcnNpb24YCCABKAMSLwoLcmVjZWl2ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXVzZXJfdGV4dBgKIAEoCRISCgpyZXBseV90ZXh0GAsgASgJEisKBXN0ZXBzGAwgAygLMhwuc29sZGllci5hdWRpdC52MS5TdGVwUmVjb3JkEjAKB2NvbnRleHQYDSABKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLkNvbnRleHRSZWNvcmQSLgoFcnVsZXMYDiADKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLlJ1bGVDYW5kaWRhdGUSNgoJc2NlbmFyaW9zGA8gAygLMiMuc29sZGllci5hdWRpdC52MS5TY2VuYXJpb0NhbmRpZGF0ZRIzCglyZWxhdGlvbnMYECADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlJlbGF0aW9uUmVjb3JkEjYKCm5hdmlnYXRpb24YESABKAsyIi5zb2xkaWVyLmF1ZGl0LnYxLk5hdmlnYXRpb25SZWNvcmQSLQoIbWVtb3JpZXMYEiADKAsyGy5zb2xkaWVyLmF1ZGl0LnYxLk1lbW9yeVVzZRIzCgl2YXJpYWJsZXMYEyADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlZhcmlhYmxlUmVjb3JkEjQKCnRvb2xfY2FsbHMYFCADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlRvb2xDYWxsUmVjb3JkEjYKCXRlbXBsYXRlcxgVIAMoCzIjLnNvbGRpZXIuYXVkaXQudjEuVGVtcGxhdGVDYW5kaWRhdGUSNgoLbW9kZWxfY2FsbHMYFiADKAsyIS5zb2xkaWVyLmF1ZGl0LnYxLk1vZGVsQ2FsbFJlY29yZBIsCgVyZXBseRgXIAEoCzIdLnNvbGRpZXIuYXVkaXQudjEuUmVwbHlSZWNvcmQSGAoQbW9kZWxfY2FsbF9kZXB0aBgYIAEoBRIUCgxkZWdyYWRhdGlvbnMYGSADKAkSEwoLZHVyYXRpb25fbXMYGiABKAESEQoJZW5naW5lX21zGBsgASgBEhsKE3Byb2ZpbGVfZmllbGRzX3VzZWQYHCADKAkSHwoXcHJvZmlsZV9maWVsZHNfd2l0aGhlbGQYHSADKAkSFwoPZW1iZWRkaW5nX21vZGVsGB4gASgJEhAKCHJlcmFua2VyGB8gASgJEjgKC3NwZWN1bGF0aW9uGCAgASgLMiMuc29sZGllci5hdWRpdC52MS5TcGVjdWxhdGlvblJlY29yZBIuCgZidWRnZXQYISABKAsyHi5zb2xkaWVyLmF1ZGl0LnYxLkJ1ZGdldFJlY29yZBIvCgpydWxlX3RhYmxlGCIgASgLMhsuc29sZGllci5hdWRpdC52MS5SdWxlVGFibGUiggEKCVJ1bGVUYWJsZRItCgZzY29yZXMYASADKAsyHS5zb2xkaWVyLmF1ZGl0LnYxLlNjb3JlQ29sdW1uEhAKCGRpc3RhbmNlGAIgAygREgsKA2VuZBgDIAMoDRInCgRlbmRzGAQgAygLMhkuc29sZGllci5hdWRpdC52MS5SdWxlRW5kIisKC1Njb3JlQ29sdW1uEgwKBHBhcnQYASABKAkSDgoGdmFsdWVzGAIgAygRIkEKB1J1bGVFbmQSFQoNZWxpbWluYXRlZF9ieRgBIAEoCRIOCgZyZWFzb24YAiABKAkSDwoHYXBwbGllZBgDIAEoCCIxChFTcGVjdWxhdGlvblJlY29yZBIMCgR1c2VkGAEgASgIEg4KBnJlYXNvbhgCIAEoCSJuCgxCdWRnZXRSZWNvcmQSDgoGdG9rZW5zGAEgASgDEhIKCnRva2Vuc19tYXgYAiABKAMSEwoLY29zdF9taWNyb3MYAyABKAMSFwoPY29zdF9taWNyb3NfbWF4GAQgASgDEgwKBHJ1bmcYBSABKAkiUgoKU3RlcFJlY29yZBIMCgRuYW1lGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgBEg8KB3NraXBwZWQYAyABKAkSEAoIZGVncmFkZWQYBCABKAkivwEKDUNvbnRleHRSZWNvcmQSDgoGaW50ZW50GAEgASgJEjMKCGVudGl0aWVzGAIgAygLMiEuc29sZGllci5hdWRpdC52MS5FeHRyYWN0ZWRFbnRpdHkSEQoJc2VudGltZW50GAMgASgBEg0KBXRvcGljGAQgASgJEjkKD3NjZW5hcmlvX3NpZ25hbBgFIAEoDjIgLnNvbGRpZXIuYXVkaXQudjEuU2NlbmFyaW9TaWduYWwSDAoEbW9kZRgGIAEoCSJUCg9FeHRyYWN0ZWRFbnRpdHkSDAoEbmFtZRgBIAEoCRIMCgR0ZXh0GAIgASgJEiUKBXZhbHVlGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlImwKDkV4dHJhY3RlZEZpZWxkEgwKBG5hbWUYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSEgoKY29uZmlkZW5jZRgDIAEoARIRCglleHRyYWN0b3IYBCABKAki9wEKDVJ1bGVDYW5kaWRhdGUSDwoHcnVsZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEjsKBnNjb3JlcxgDIAMoCzIrLnNvbGRpZXIuYXVkaXQudjEuUnVsZUNhbmRpZGF0ZS5TY29yZXNFbnRyeRIPCgdhcHBsaWVkGAQgASgIEhUKDWVsaW1pbmF0ZWRfYnkYBSABKAkSDgoGcmVhc29uGAYgASgJEhAKCGRpc3RhbmNlGAcgASgBEhEKCXRyYW5zaWVudBgIIAEoCBotCgtTY29yZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIrYBChFTY2VuYXJpb0NhbmRpZGF0ZRITCgtzY2VuYXJpb19pZBgBIAEoCRIMCgRuYW1lGAIgASgJEj8KBnNjb3JlcxgDIAMoCzIvLnNvbGRpZXIuYXVkaXQudjEuU2NlbmFyaW9DYW5kaWRhdGUuU2NvcmVzRW50cnkSDgoGcmVhc29uGAQgASgJGi0KC1Njb3Jlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiYwoOUmVsYXRpb25SZWNvcmQSEwoLcmVsYXRpb25faWQYASABKAkSDAoEa2luZBgCIAEoCRIOCgZzb3VyY2UYAyABKAkSDgoGdGFyZ2V0GAQgASgJEg4KBmVmZmVjdBgFIAEoCSJuChBOYXZpZ2F0aW9uUmVjb3JkEg4KBmJlZm9yZRgBIAEoCRINCgVhZnRlchgCIAEoCRIrCgVtb3ZlcxgDIAMoCzIcLnNvbGRpZXIuYXVkaXQudjEuTW92ZVJlY29yZBIOCgZyZWFzb24YBCABKAkiaAoKTW92ZVJlY29yZBIMCgRraW5kGAEgASgJEgoKAmlkGAIgASgJEhIKCnRvX3N0ZXBfaWQYAyABKAkSDQoFc2NvcmUYBCABKAESDQoFdGFrZW4YBSABKAgSDgoGcmVhc29uGAYgASgJIkIKCU1lbW9yeVVzZRIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEg0KBXNjb3JlGAMgASgBEgwKBHVzZWQYBCABKAgiLgoOVmFyaWFibGVSZWNvcmQSDAoEbmFtZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkixgIKDlRvb2xDYWxsUmVjb3JkEg8KB3Rvb2xfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIUCgxyZXF1ZXN0ZWRfYnkYAyABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJEjIKB291dGNvbWUYBSABKA4yIS5zb2xkaWVyLmF1ZGl0LnYxLlRvb2xDYWxsT3V0Y29tZRIQCghhdHRlbXB0cxgGIAEoBRITCgtkdXJhdGlvbl9tcxgHIAEoARIOCgZyZWFzb24YCCABKAkSGQoRbWlzc2luZ19hcmd1bWVudHMYCSADKAkSKgoJYXJndW1lbnRzGAogASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBImCgZyZXN1bHQYCyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDAoEa2VwdBgMIAEoCCJiChFUZW1wbGF0ZUNhbmRpZGF0ZRITCgt0ZW1wbGF0ZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBG1vZGUYAyABKAkSDAoEdXNlZBgEIAEoCBIOCgZyZWFzb24YBSABKAki3AEKD01vZGVsQ2FsbFJlY29yZBIPCgdwdXJwb3NlGAEgASgJEg0KBW1vZGVsGAIgASgJEhMKC3Byb21wdF9oYXNoGAMgASgJEhQKDGlucHV0X3Rva2VucxgEIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAUgASgDEhUKDWNhY2hlZF90b2tlbnMYBiABKAMSEwoLY29zdF9taWNyb3MYByABKAMSFgoOZmlyc3RfdG9rZW5fbXMYCCABKAESEwoLZHVyYXRpb25fbXMYCSABKAESDgoGZmFpbGVkGAogASgJIpEBCgtSZXBseVJlY29yZBIOCgZzb3VyY2UYASABKAkSEwoLdGVtcGxhdGVfaWQYAiABKAkSLQoGY2hlY2tzGAMgAygLMh0uc29sZGllci5hdWRpdC52MS5DaGVja1JlY29yZBIVCg1yZWdlbmVyYXRpb25zGAQgASgFEhcKD2ZhbGxiYWNrX3JlYXNvbhgFIAEoCSJdCgtDaGVja1JlY29yZBIPCgdydWxlX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSDgoGcGFzc2VkGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIPCgdhdHRlbXB0GAUgASgFKoQBCg5TY2VuYXJpb1NpZ25hbBIfChtTQ0VOQVJJT19TSUdOQUxfVU5TUEVDSUZJRUQQABIZChVTQ0VOQVJJT19TSUdOQUxfU1RBUlQQARIcChhTQ0VOQVJJT19TSUdOQUxfQ09OVElOVUUQAhIYChRTQ0VOQVJJT19TSUdOQUxfRVhJVBADKqoCCg9Ub29sQ2FsbE91dGNvbWUSIQodVE9PTF9DQUxMX09VVENPTUVfVU5TUEVDSUZJRUQQABIfChtUT09MX0NBTExfT1VUQ09NRV9TVUNDRUVERUQQARIcChhUT09MX0NBTExfT1VUQ09NRV9GQUlMRUQQAhInCiNUT09MX0NBTExfT1VUQ09NRV9NSVNTSU5HX0FSR1VNRU5UUxADEicKI1RPT0xfQ0FMTF9PVVRDT01FX0lOVkFMSURfQVJHVU1FTlRTEAQSJAogVE9PTF9DQUxMX09VVENPTUVfSU5WQUxJRF9SRVNVTFQQBRIdChlUT09MX0NBTExfT1VUQ09NRV9SRUZVU0VEEAYSHgoaVE9PTF9DQUxMX09VVENPTUVfUkVQTEFZRUQQB2IGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * TurnRecord says for one turn what was considered, decided, done and why. Immutable.
@@ -277,51 +277,30 @@ export const TurnRecordSchema: GenMessage<TurnRecord> = /*@__PURE__*/
  */
 export type RuleTable = Message<"soldier.audit.v1.RuleTable"> & {
   /**
-   * Likeness by meaning.
+   * Each part of the scores.
    *
-   * @generated from field: repeated sint32 vector = 1;
+   * @generated from field: repeated soldier.audit.v1.ScoreColumn scores = 1;
    */
-  vector: number[];
-
-  /**
-   * Likeness by words.
-   *
-   * @generated from field: repeated sint32 bm25 = 2;
-   */
-  bm25: number[];
-
-  /**
-   * Their weighted sum.
-   *
-   * @generated from field: repeated sint32 hybrid = 3;
-   */
-  hybrid: number[];
-
-  /**
-   * The same as a likelihood.
-   *
-   * @generated from field: repeated sint32 match = 4;
-   */
-  match: number[];
+  scores: ScoreColumn[];
 
   /**
    * As in RuleCandidate.
    *
-   * @generated from field: repeated sint32 distance = 5;
+   * @generated from field: repeated sint32 distance = 2;
    */
   distance: number[];
 
   /**
    * What became of it: an index into ends.
    *
-   * @generated from field: repeated uint32 end = 6;
+   * @generated from field: repeated uint32 end = 3;
    */
   end: number[];
 
   /**
    * What became of rules, each once.
    *
-   * @generated from field: repeated soldier.audit.v1.RuleEnd ends = 7;
+   * @generated from field: repeated soldier.audit.v1.RuleEnd ends = 4;
    */
   ends: RuleEnd[];
 };
@@ -332,6 +311,34 @@ export type RuleTable = Message<"soldier.audit.v1.RuleTable"> & {
  */
 export const RuleTableSchema: GenMessage<RuleTable> = /*@__PURE__*/
   messageDesc(file_soldier_audit_v1_turn_record, 1);
+
+/**
+ * ScoreColumn is one part of the scores of every rule.
+ *
+ * @generated from message soldier.audit.v1.ScoreColumn
+ */
+export type ScoreColumn = Message<"soldier.audit.v1.ScoreColumn"> & {
+  /**
+   * As in RuleCandidate: "vector", "bm25", "hybrid", "match" …
+   *
+   * @generated from field: string part = 1;
+   */
+  part: string;
+
+  /**
+   * In the order of the rules.
+   *
+   * @generated from field: repeated sint32 values = 2;
+   */
+  values: number[];
+};
+
+/**
+ * Describes the message soldier.audit.v1.ScoreColumn.
+ * Use `create(ScoreColumnSchema)` to create a new message.
+ */
+export const ScoreColumnSchema: GenMessage<ScoreColumn> = /*@__PURE__*/
+  messageDesc(file_soldier_audit_v1_turn_record, 2);
 
 /**
  * RuleEnd is what became of some rules.
@@ -366,7 +373,7 @@ export type RuleEnd = Message<"soldier.audit.v1.RuleEnd"> & {
  * Use `create(RuleEndSchema)` to create a new message.
  */
 export const RuleEndSchema: GenMessage<RuleEnd> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 2);
+  messageDesc(file_soldier_audit_v1_turn_record, 3);
 
 /**
  * SpeculationRecord is a reply that was begun before the judgement was known.
@@ -394,7 +401,7 @@ export type SpeculationRecord = Message<"soldier.audit.v1.SpeculationRecord"> & 
  * Use `create(SpeculationRecordSchema)` to create a new message.
  */
 export const SpeculationRecordSchema: GenMessage<SpeculationRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 3);
+  messageDesc(file_soldier_audit_v1_turn_record, 4);
 
 /**
  * BudgetRecord is what a tenant may use in a day and what it had used before the turn.
@@ -443,7 +450,7 @@ export type BudgetRecord = Message<"soldier.audit.v1.BudgetRecord"> & {
  * Use `create(BudgetRecordSchema)` to create a new message.
  */
 export const BudgetRecordSchema: GenMessage<BudgetRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 4);
+  messageDesc(file_soldier_audit_v1_turn_record, 5);
 
 /**
  * StepRecord is one step of the pipeline.
@@ -485,7 +492,7 @@ export type StepRecord = Message<"soldier.audit.v1.StepRecord"> & {
  * Use `create(StepRecordSchema)` to create a new message.
  */
 export const StepRecordSchema: GenMessage<StepRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 5);
+  messageDesc(file_soldier_audit_v1_turn_record, 6);
 
 /**
  * ContextRecord is what was understood of a message.
@@ -541,7 +548,7 @@ export type ContextRecord = Message<"soldier.audit.v1.ContextRecord"> & {
  * Use `create(ContextRecordSchema)` to create a new message.
  */
 export const ContextRecordSchema: GenMessage<ContextRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 6);
+  messageDesc(file_soldier_audit_v1_turn_record, 7);
 
 /**
  * ExtractedEntity is a named thing in a message.
@@ -576,7 +583,7 @@ export type ExtractedEntity = Message<"soldier.audit.v1.ExtractedEntity"> & {
  * Use `create(ExtractedEntitySchema)` to create a new message.
  */
 export const ExtractedEntitySchema: GenMessage<ExtractedEntity> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 7);
+  messageDesc(file_soldier_audit_v1_turn_record, 8);
 
 /**
  * ExtractedField is a value for a customer's profile, found in a conversation.
@@ -618,7 +625,7 @@ export type ExtractedField = Message<"soldier.audit.v1.ExtractedField"> & {
  * Use `create(ExtractedFieldSchema)` to create a new message.
  */
 export const ExtractedFieldSchema: GenMessage<ExtractedField> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 8);
+  messageDesc(file_soldier_audit_v1_turn_record, 9);
 
 /**
  * RuleCandidate is a rule that was considered.
@@ -688,7 +695,7 @@ export type RuleCandidate = Message<"soldier.audit.v1.RuleCandidate"> & {
  * Use `create(RuleCandidateSchema)` to create a new message.
  */
 export const RuleCandidateSchema: GenMessage<RuleCandidate> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 9);
+  messageDesc(file_soldier_audit_v1_turn_record, 10);
 
 /**
  * ScenarioCandidate is a scenario whose entry was considered.
@@ -730,7 +737,7 @@ export type ScenarioCandidate = Message<"soldier.audit.v1.ScenarioCandidate"> & 
  * Use `create(ScenarioCandidateSchema)` to create a new message.
  */
 export const ScenarioCandidateSchema: GenMessage<ScenarioCandidate> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 10);
+  messageDesc(file_soldier_audit_v1_turn_record, 11);
 
 /**
  * RelationRecord is one act of a relation.
@@ -779,7 +786,7 @@ export type RelationRecord = Message<"soldier.audit.v1.RelationRecord"> & {
  * Use `create(RelationRecordSchema)` to create a new message.
  */
 export const RelationRecordSchema: GenMessage<RelationRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 11);
+  messageDesc(file_soldier_audit_v1_turn_record, 12);
 
 /**
  * NavigationRecord is what became of the scenario.
@@ -821,7 +828,7 @@ export type NavigationRecord = Message<"soldier.audit.v1.NavigationRecord"> & {
  * Use `create(NavigationRecordSchema)` to create a new message.
  */
 export const NavigationRecordSchema: GenMessage<NavigationRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 12);
+  messageDesc(file_soldier_audit_v1_turn_record, 13);
 
 /**
  * MoveRecord is an edge, entry or exit that was considered.
@@ -877,7 +884,7 @@ export type MoveRecord = Message<"soldier.audit.v1.MoveRecord"> & {
  * Use `create(MoveRecordSchema)` to create a new message.
  */
 export const MoveRecordSchema: GenMessage<MoveRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 13);
+  messageDesc(file_soldier_audit_v1_turn_record, 14);
 
 /**
  * MemoryUse is a memory that was found for the turn.
@@ -919,7 +926,7 @@ export type MemoryUse = Message<"soldier.audit.v1.MemoryUse"> & {
  * Use `create(MemoryUseSchema)` to create a new message.
  */
 export const MemoryUseSchema: GenMessage<MemoryUse> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 14);
+  messageDesc(file_soldier_audit_v1_turn_record, 15);
 
 /**
  * VariableRecord is a variable that was resolved.
@@ -948,7 +955,7 @@ export type VariableRecord = Message<"soldier.audit.v1.VariableRecord"> & {
  * Use `create(VariableRecordSchema)` to create a new message.
  */
 export const VariableRecordSchema: GenMessage<VariableRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 15);
+  messageDesc(file_soldier_audit_v1_turn_record, 16);
 
 /**
  * ToolCallRecord is a run of a tool, or why it did not run.
@@ -1046,7 +1053,7 @@ export type ToolCallRecord = Message<"soldier.audit.v1.ToolCallRecord"> & {
  * Use `create(ToolCallRecordSchema)` to create a new message.
  */
 export const ToolCallRecordSchema: GenMessage<ToolCallRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 16);
+  messageDesc(file_soldier_audit_v1_turn_record, 17);
 
 /**
  * TemplateCandidate is a template that was considered.
@@ -1095,7 +1102,7 @@ export type TemplateCandidate = Message<"soldier.audit.v1.TemplateCandidate"> & 
  * Use `create(TemplateCandidateSchema)` to create a new message.
  */
 export const TemplateCandidateSchema: GenMessage<TemplateCandidate> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 17);
+  messageDesc(file_soldier_audit_v1_turn_record, 18);
 
 /**
  * ModelCallRecord is one call of a language model.
@@ -1179,7 +1186,7 @@ export type ModelCallRecord = Message<"soldier.audit.v1.ModelCallRecord"> & {
  * Use `create(ModelCallRecordSchema)` to create a new message.
  */
 export const ModelCallRecordSchema: GenMessage<ModelCallRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 18);
+  messageDesc(file_soldier_audit_v1_turn_record, 19);
 
 /**
  * ReplyRecord says how a reply was made and checked.
@@ -1228,7 +1235,7 @@ export type ReplyRecord = Message<"soldier.audit.v1.ReplyRecord"> & {
  * Use `create(ReplyRecordSchema)` to create a new message.
  */
 export const ReplyRecordSchema: GenMessage<ReplyRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 19);
+  messageDesc(file_soldier_audit_v1_turn_record, 20);
 
 /**
  * CheckRecord is one check of a reply.
@@ -1277,7 +1284,7 @@ export type CheckRecord = Message<"soldier.audit.v1.CheckRecord"> & {
  * Use `create(CheckRecordSchema)` to create a new message.
  */
 export const CheckRecordSchema: GenMessage<CheckRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 20);
+  messageDesc(file_soldier_audit_v1_turn_record, 21);
 
 /**
  * ScenarioSignal is what a message means for the scenario.
