@@ -42,10 +42,11 @@ export class ToolServer implements AsyncDisposable {
     return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** The alignment service, with `${shop}` as this server and `${key}` as a secret. */
+  /** The alignment service, with `${shop}` as this server, `${key}` as a secret and no model unless set. */
   async start(
     behaviour: Parameters<typeof turnUnderTest>[0],
     allowed: readonly string[] = [this.host],
+    settings: Record<string, unknown> = {},
   ): Promise<TurnUnderTest> {
     const made = await turnUnderTest(behaviour, {
       settings: {
@@ -53,6 +54,7 @@ export class ToolServer implements AsyncDisposable {
           tools: { allowed_private_hosts: [...allowed] },
           tool_settings: { shop: `http://${this.host}`, key: "s3cret" },
         },
+        ...settings,
       },
     });
     this.started.push(made);
