@@ -10,7 +10,7 @@ const examplesPerRule = 3;
 const wordsKnown = 6_000;
 const topics = 60;
 // As [alignment.matching] has them by default.
-const weights: MatchWeights = { vector_weight: 0.7, bm25_weight: 0.3, midpoint: 0.36, slope: 10 };
+const weights: MatchWeights = { vector_weight: 0.7, bm25_weight: 0.3, midpoint: 0.25, slope: 16 };
 
 const { values } = parseArgs({
   options: {

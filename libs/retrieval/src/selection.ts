@@ -68,9 +68,12 @@ export const selectionDefaults = {
   },
 } as const satisfies { readonly [K in SelectionStrategy["kind"]]: SelectionStrategy & { kind: K } };
 
-/** What is selected how when nothing is set. */
+/**
+ * What is selected how when nothing is set. Rules go on from a lower score than what comes of it by
+ * itself: a model sees more in their words, and without one match_threshold decides.
+ */
 export const selectionFor = {
-  rules: selectionDefaults.adaptive_k,
+  rules: { ...selectionDefaults.adaptive_k, min_score: 0.2 },
   scenarios: { ...selectionDefaults.entropy, max_k: 5 },
   memory: { ...selectionDefaults.clustering, max_k: 15 },
 } as const satisfies Readonly<Record<string, SelectionStrategy>>;

@@ -5,9 +5,9 @@ import type { Rule } from "@soldier/proto/config/v1/rule";
 import type { Scenario, Step, Transition } from "@soldier/proto/config/v1/scenario";
 import type { Template, Variable, VariableValue } from "@soldier/proto/config/v1/template";
 import type { FieldDefinition, Tool } from "@soldier/proto/config/v1/tool";
-import type { MatchIndex } from "@soldier/retrieval/match-index";
+import { commonVector, type MatchIndex } from "@soldier/retrieval/match-index";
 import { type Expressions, expressions } from "./expressions.ts";
-import { indexOf, type Matchable, textsOf, type VectorOf } from "./matchable.ts";
+import { indexOf, type Matchable, textsOf, vectorsFor, type VectorOf } from "./matchable.ts";
 import { type RelationIndex, relationIndex } from "./relation-index.ts";
 import { type TurnDefaults, type TurnSettings, turnSettings } from "./turn-settings.ts";
 
@@ -66,12 +66,15 @@ export interface CompiledTemplate {
 
 /** Every text of a bundle that messages are compared with. */
 export function textsToMatch(bundle: Bundle): readonly string[] {
-  const matchables: Matchable[] = [
-    ...bundle.rules,
-    ...bundle.scenarios.map(entryOf),
-    ...bundle.scenarios.flatMap(({ steps }) => steps.flatMap(({ transitions }) => transitions)),
+  return [...new Set(matchablesOf(bundle).flatMap(textsOf))];
+}
+
+function matchablesOf({ rules, scenarios }: Bundle): readonly Matchable[] {
+  return [
+    ...rules,
+    ...scenarios.map(entryOf),
+    ...scenarios.flatMap(({ steps }) => steps.flatMap(({ transitions }) => transitions)),
   ];
-  return [...new Set(matchables.flatMap(textsOf))];
 }
 
 /** The vectors that came with a bundle, by text, as views of one array. */
@@ -92,7 +95,13 @@ export function compileBundle(
 ): CompiledBundle {
   const { agent } = bundle;
   if (!agent) throw new Error(`bundle ${bundle.agentId} version ${bundle.version} has no agent`);
-  const scenarios = bundle.scenarios.map((scenario) => compiled(scenario, dimensions, vectorOf));
+  const common = commonVector(
+    matchablesOf(bundle).flatMap((each) => vectorsFor(each, dimensions, vectorOf)),
+    dimensions,
+  );
+  const index = (matchables: readonly Matchable[]) =>
+    indexOf(matchables, dimensions, vectorOf, common);
+  const scenarios = bundle.scenarios.map((scenario) => compiled(scenario, index));
   const templates = bundle.templates.map((template) => ({ template, parts: partsOf(template) }));
   const named = new Set([
     ...bundle.rules.flatMap(({ templateIds }) => templateIds),
@@ -106,11 +115,11 @@ export function compileBundle(
     settings: turnSettings(agent.settings, defaults),
     rules: bundle.rules,
     rulesById: byId(bundle.rules),
-    ruleIndex: indexOf(bundle.rules, dimensions, vectorOf),
+    ruleIndex: index(bundle.rules),
     relations: relationIndex(bundle),
     scenarios,
     scenariosById: new Map(scenarios.map((made) => [made.scenario.id, made])),
-    entryIndex: indexOf(bundle.scenarios.map(entryOf), dimensions, vectorOf),
+    entryIndex: index(bundle.scenarios.map(entryOf)),
     templatesById: new Map(templates.map((made) => [made.template.id, made])),
     unnamedTemplates: templates.filter(({ template }) => !named.has(template.id)),
     toolsById: byId(bundle.tools),
@@ -125,7 +134,10 @@ export function valuesByVariable(values: readonly VariableValue[]): ValuesByVari
   return Map.groupBy(values, ({ variable }) => variable);
 }
 
-function compiled(scenario: Scenario, dimensions: number, vectorOf: VectorOf): CompiledScenario {
+function compiled(
+  scenario: Scenario,
+  index: (matchables: readonly Matchable[]) => MatchIndex,
+): CompiledScenario {
   const edges = scenario.steps.flatMap((step) =>
     step.transitions.map((transition) => ({
       id: transition.id || `${step.id}-${transition.toStepId}`,
@@ -140,11 +152,7 @@ function compiled(scenario: Scenario, dimensions: number, vectorOf: VectorOf): C
     steps,
     entry: steps.get(scenario.entryStepId) ?? scenario.steps[0],
     edges,
-    edgeIndex: indexOf(
-      edges.map(({ transition }) => transition),
-      dimensions,
-      vectorOf,
-    ),
+    edgeIndex: index(edges.map(({ transition }) => transition)),
   };
 }
 

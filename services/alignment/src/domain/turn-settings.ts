@@ -64,11 +64,11 @@ export const turnDefaults = {
     .strictObject({
       vector_weight: share.default(0.7),
       bm25_weight: share.default(0.3),
-      midpoint: share.default(0.36),
-      slope: z.number().min(0).max(1_000).default(10),
+      midpoint: share.default(0.25),
+      slope: z.number().min(0).max(1_000).default(16),
       match_threshold: share.default(0.5),
       certain_threshold: share.default(0.9),
-      lead: share.default(0.1),
+      lead: share.default(0.04),
     })
     .prefault({}),
   navigation: z
@@ -139,6 +139,9 @@ export function turnSettings(
       ...set({
         vector_weight: agent?.matching?.vectorWeight,
         bm25_weight: agent?.matching?.bm25Weight,
+        midpoint: agent?.matching?.midpoint,
+        slope: agent?.matching?.slope,
+        lead: agent?.matching?.lead,
         match_threshold: agent?.matching?.matchThreshold,
         certain_threshold: agent?.matching?.certainThreshold,
       }),
