@@ -94,7 +94,7 @@ export async function judged<Q extends Exclude<Question, "context">>(
   return value;
 }
 
-const nothing = { rules: [], edges: [], scenarios: [], fields: [], tools: [] };
+const nothing = { rules: [], edges: [], scenarios: [], fields: [], tools: [], guidance: [] };
 
 /** What is the same in every turn comes first, so that providers that cache prompts can keep it. */
 function promptOf(question: Question, text: string, { agent }: CompiledBundle) {
@@ -109,7 +109,7 @@ function promptOf(question: Question, text: string, { agent }: CompiledBundle) {
   };
 }
 
-type Asked = Pick<Case, "rules" | "edges" | "scenarios" | "fields" | "tools">;
+type Asked = Pick<Case, "rules" | "edges" | "scenarios" | "fields" | "tools" | "guidance">;
 
 function describedCase(asked: Asked, turn: JudgeNeeds): string {
   const { incoming, history, bundle, state } = turn;
@@ -145,7 +145,7 @@ function describedCase(asked: Asked, turn: JudgeNeeds): string {
     ),
     // What it tells of tools includes what is known.
     asked.tools.length > 0
-      ? describedTools(asked.tools, guidanceOf(asked.rules), turn)
+      ? describedTools(asked.tools, guidanceOf(asked.guidance), turn)
       : valuesKnown(turn),
     conversation(history, incoming.text),
   );
@@ -177,10 +177,10 @@ function isObservation({ action, toolIds, templateIds, checks }: Rule): boolean 
   return action === "" && toolIds.length + templateIds.length + checks.length === 0;
 }
 
-function guidanceOf(rules: readonly RuleCandidate[]): readonly string[] {
-  return rules.flatMap(({ rule }) =>
-    rule.toolIds.length > 0 && rule.action !== "" ? [`when ${rule.condition}: ${rule.action}`] : [],
-  );
+function guidanceOf(rules: readonly Rule[]): readonly string[] {
+  return rules
+    .filter(({ action }) => action !== "")
+    .map(({ condition, action }) => (condition === "" ? action : `when ${condition}: ${action}`));
 }
 
 const valueLengthMax = 500;

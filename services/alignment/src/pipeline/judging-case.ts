@@ -1,3 +1,4 @@
+import type { Rule } from "@soldier/proto/config/v1/rule";
 import type { FieldDefinition } from "@soldier/proto/config/v1/tool";
 import type { Tool } from "@soldier/proto/config/v1/tool";
 import type { MatchScore } from "@soldier/retrieval/match-index";
@@ -19,6 +20,8 @@ export interface Case {
   readonly fields: readonly Pick<FieldDefinition, "name" | "extractionHint" | "label">[];
   /** Tools that may run in this turn and for which something is left to say. */
   readonly tools: readonly Tool[];
+  /** Rules that may apply, whoever decides it: their actions may say what an argument is to be. */
+  readonly guidance: readonly Rule[];
   /** The hybrid score of the best explanation of the message: a rule, an edge or an entry. */
   readonly best: number;
   /** What the scores leave open. */
@@ -97,6 +100,7 @@ export function caseOf(candidates: readonly RuleCandidate[], turn: Pick<Turn, Ca
     scenarios,
     fields,
     tools,
+    guidance: candidates.filter(isIn).map(({ rule }) => rule),
     best,
     open: {
       rules: likely || unsure,
