@@ -15,6 +15,10 @@ export interface RuleCandidate {
   readonly reason: string;
   /** How far it was from passing that stage; positive: short by so much. */
   readonly distance: number;
+  /** It was applied before, and its reason may be the same still: only a model can tell. */
+  readonly spent?: true;
+  /** It goes on because the customer owes it something: no application of its own. */
+  readonly held?: true;
 }
 
 export interface ScenarioCandidate {

@@ -16,6 +16,7 @@ export interface FilterQuestion {
   readonly place: Place;
   readonly turn: number;
   readonly fires: Readonly<Record<string, RuleFires>>;
+  /** One-shot rules that were applied, and others whose customer has done their half. */
   readonly appliedOnce: ReadonlySet<string>;
   /** Whether something better than a score can tell a new reason from the old one. */
   readonly judged: boolean;
@@ -43,7 +44,7 @@ export function exclusionOf(rule: Rule, question: FilterQuestion): Exclusion | u
       reason: `fired in turn ${fired.lastTurn}, then rests for ${cooldownTurns}`,
       distance: fired.lastTurn + cooldownTurns + 1 - turn,
     };
-  if (rule.application === RuleApplication.ONE_SHOT && appliedOnce.has(rule.id) && !judged)
+  if (isSpent(rule, question) && !judged)
     return { by: "one_shot", reason: "it was applied already", distance: 0 };
 
   const guard = holds(rule.guard);
@@ -56,8 +57,26 @@ export function exclusionOf(rule: Rule, question: FilterQuestion): Exclusion | u
   return undefined;
 }
 
+/**
+ * Whether it was applied and its reason may be the same still. A turn in which its condition was not met
+ * makes the next one a new reason; until then `lastTurn` is carried on (see nextState).
+ */
+export function isSpent(
+  { id, application }: Rule,
+  { fires, appliedOnce, turn }: Pick<FilterQuestion, "fires" | "appliedOnce" | "turn">,
+): boolean {
+  const isOnce =
+    application === RuleApplication.ONE_SHOT || application === RuleApplication.CUSTOMER_DEPENDENT;
+  return isOnce && appliedOnce.has(id) && (fires[id]?.lastTurn ?? 0) >= turn - 1;
+}
+
+/** In force in every turn, whatever it is about. */
+export function isAlwaysOn(rule: Rule): boolean {
+  return rule.alwaysOn && rule.hardConstraint && isGlobal(rule);
+}
+
 /** Applies without matching: an always-on constraint, or a rule whose place is its whole condition. */
 export function appliesUnasked(rule: Rule): boolean {
-  if (rule.alwaysOn && rule.hardConstraint && isGlobal(rule)) return true;
+  if (isAlwaysOn(rule)) return true;
   return !isGlobal(rule) && rule.condition.trim() === "" && rule.examples.length === 0;
 }

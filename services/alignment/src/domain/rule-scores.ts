@@ -14,6 +14,7 @@ export function scoreOf({ rerank, scores }: RuleCandidate): number {
 /** Applies without anyone's word: so likely, and nothing else explains the message better. */
 export function isCertain(candidate: RuleCandidate, best: number, settings: Settings): boolean {
   return (
+    candidate.spent === undefined &&
     scoreOf(candidate) >= settings.matching.certain_threshold &&
     !isBehind(candidate, best, settings)
   );
@@ -33,6 +34,7 @@ export function byScores(
     const score = scoreOf(candidate);
     if (!isIn(candidate) || candidate.judge !== undefined || appliesUnasked(candidate.rule))
       return candidate;
+    if (candidate.spent) return out(candidate, "one_shot", "it was applied already");
     if (isBehind(candidate, best, settings)) {
       const distance = best - lead - candidate.scores.hybrid;
       return out(candidate, "lead", "something else explains the message better", distance);

@@ -106,7 +106,15 @@ export function settled(turn: Pick<Turn, SettleNeeds>, stepsToCome: readonly str
     },
     stepsToCome,
   );
-  return { state: nextState(turn.state, turn.applied, turnNumber, awaited(turn)), record, message };
+  return {
+    state: nextState({
+      ...turn,
+      awaited: awaited(turn),
+      matchThreshold: bundle.settings.matching.match_threshold,
+    }),
+    record,
+    message,
+  };
 }
 
 /** What the reply asked for, beyond what tools lack. */

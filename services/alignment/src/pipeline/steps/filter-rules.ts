@@ -1,5 +1,6 @@
 import { isIn, out, type RuleCandidate } from "../../domain/candidates.ts";
 import type { CompiledBundle } from "../../domain/compiled-bundle.ts";
+import { customersHalf } from "../../domain/customers-half.ts";
 import { byScores, matchedOf } from "../../domain/rule-scores.ts";
 import { chosen, waiting } from "../awaited-rules.ts";
 import { tried } from "../degrade.ts";
@@ -44,7 +45,7 @@ export function filterRules(means: Means): Step<Needs, Adds> {
       const candidates = picked ?? waiting(turn);
       const given = caseOf(candidates, turn);
       const scored = (record: RecordPart) => ({
-        ...decided(byScores(candidates, given.best, bundle.settings)),
+        ...decided(customersHalf(byScores(candidates, given.best, bundle.settings), turn)),
         ...nothingJudged(turn),
         record,
       });

@@ -8,7 +8,7 @@ import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
 import { isIn, out, type RuleCandidate, type ScenarioCandidate } from "../../domain/candidates.ts";
 import { bindingsOf } from "../../domain/expressions.ts";
 import type { KnownValues } from "../../domain/known-values.ts";
-import { exclusionOf } from "../../domain/rule-filters.ts";
+import { exclusionOf, isSpent } from "../../domain/rule-filters.ts";
 import { placeOf, turnValues } from "../../domain/turn-values.ts";
 import { type Tried, tried } from "../degrade.ts";
 import type { Means } from "../means.ts";
@@ -159,9 +159,8 @@ function filtered(
   };
   return candidates.map((candidate) => {
     const exclusion = exclusionOf(candidate.rule, question);
-    return exclusion
-      ? out(candidate, exclusion.by, exclusion.reason, exclusion.distance)
-      : candidate;
+    if (exclusion) return out(candidate, exclusion.by, exclusion.reason, exclusion.distance);
+    return isSpent(candidate.rule, question) ? { ...candidate, spent: true } : candidate;
   });
 }
 
