@@ -31,6 +31,22 @@ describe("a chat", () => {
     expect(api.said[0]?.idempotencyKey).not.toBe("");
   });
 
+  it("lets the agent speak first, also when it begins anew, and hears when it is silent", async () => {
+    const { done, output, api } = await talk({ opening: true }, ["one", "/new", "two"]);
+    await done;
+    expect(output()).toBe("Welcome!\nYou said: one\nWelcome!\nYou said: two\n");
+    expect(api.said.map(({ opening, message }) => [opening, message])).toEqual([
+      [true, ""],
+      [false, "one"],
+      [true, ""],
+      [false, "two"],
+    ]);
+    const mute = await talk({ agent: "mute", opening: true, once: "hello", verbose: true });
+    await mute.done;
+    expect(mute.output()).toBe("You said: hello\n");
+    expect(mute.errors()).toContain("turn 1 · silent");
+  });
+
   it("prints an answer that comes in no pieces", async () => {
     const { done, output } = await talk({ once: "quiet" });
     await done;

@@ -4,7 +4,7 @@ import { styleText } from "node:util";
 import type { Call } from "@soldier/chassis/service";
 import { Fault } from "@soldier/kernel/fault";
 import type { SendMessageResponse } from "@soldier/proto/chat/v1/chat_service";
-import { ReplySourceSchema } from "@soldier/proto/session/v1/session";
+import { ReplySourceSchema, TurnOutcome } from "@soldier/proto/session/v1/session";
 import { type Conversation, conversation } from "./conversation.ts";
 import { failureText } from "./failure.ts";
 
@@ -14,6 +14,8 @@ export interface ChatOptions {
   readonly session?: string | undefined;
   /** One message; its answer is all that is printed. */
   readonly once?: string | undefined;
+  /** The agent may speak first. */
+  readonly opening?: boolean;
   /** Says what each answer came from. */
   readonly verbose?: boolean;
 }
@@ -38,7 +40,11 @@ export async function chat(call: Call, options: ChatOptions, terminal: Terminal)
       reason: "AGENT_MISSING",
     });
   const begin = (id: string) => conversation(call, agent, id);
-  if (once !== undefined) return answer(begin(session), once, options, terminal);
+  if (once !== undefined) {
+    const talk = begin(session);
+    if (options.opening) await open(talk, options, terminal);
+    return answer(talk, once, options, terminal);
+  }
 
   const { input, output } = terminal;
   const lines = createInterface({ input, output, terminal: input.isTTY === true });
@@ -66,43 +72,68 @@ async function converse(
   lines.setPrompt("> ");
   const prompt = () => isTerminal && !isOver && lines.prompt();
   if (isTerminal) output.write(`${dim(help, output)}\n`);
+  const attempt = async (turn: (signal: AbortSignal) => Promise<void>) => {
+    running = new AbortController();
+    const { signal } = running;
+    await turn(signal).catch((error: unknown) => {
+      if (!(error instanceof Fault)) throw error;
+      errors.write(signal.aborted ? "\n" : `${failureText(error)}\n`);
+    });
+    running = undefined;
+  };
+  const opened = async () => {
+    if (options.opening) await attempt((signal) => open(talk, options, terminal, signal));
+  };
+  const written = lines[Symbol.asyncIterator](); // before anything is waited for, or lines are lost
+  await opened();
   prompt();
-  for await (const line of lines) {
+  for await (const line of written) {
     const text = line.trim();
     if (text === "/quit") break;
-    if (text === "/new") talk = begin("");
-    else if (text === "/session") output.write(`${talk.sessionId || "none yet"}\n`);
+    if (text === "/new") {
+      talk = begin("");
+      await opened();
+    } else if (text === "/session") output.write(`${talk.sessionId || "none yet"}\n`);
     else if (text === "/help") output.write(`${help}\n`);
-    else if (text !== "") {
-      running = new AbortController();
-      const { signal } = running;
-      await answer(talk, text, options, terminal, signal).catch((error: unknown) => {
-        if (!(error instanceof Fault)) throw error;
-        errors.write(signal.aborted ? "\n" : `${failureText(error)}\n`);
-      });
-      running = undefined;
-    }
+    else if (text !== "") await attempt((signal) => answer(talk, text, options, terminal, signal));
     prompt();
   }
   if (isTerminal && talk.sessionId !== "")
     output.write(`\n${dim(`to go on: --session ${talk.sessionId}`, output)}\n`);
 }
 
-async function answer(
+function answer(
   talk: Conversation,
   text: string,
+  options: ChatOptions,
+  terminal: Terminal,
+  signal?: AbortSignal,
+): Promise<void> {
+  return heard((hear) => talk.say(text, hear, signal), options, terminal);
+}
+
+/** Nothing is printed when the agent has nothing to open with. */
+function open(
+  talk: Conversation,
+  options: ChatOptions,
+  terminal: Terminal,
+  signal?: AbortSignal,
+): Promise<void> {
+  return heard((hear) => talk.open(hear, signal), options, terminal);
+}
+
+async function heard(
+  turn: (hear: (piece: string) => void) => Promise<SendMessageResponse>,
   { verbose }: ChatOptions,
   { output, errors }: Terminal,
-  signal?: AbortSignal,
 ): Promise<void> {
   let pieces = 0;
   try {
-    const hear = (piece: string) => {
+    const completed = await turn((piece) => {
       pieces += 1;
       output.write(printable(piece));
-    };
-    const completed = await talk.say(text, hear, signal);
-    output.write("\n");
+    });
+    if (completed.outcome !== TurnOutcome.SILENT) output.write("\n");
     if (verbose) errors.write(`${dim(`  ${about(completed)}`, errors)}\n`);
   } catch (error) {
     if (pieces > 0) output.write("\n"); // what went wrong is no part of the answer
@@ -112,8 +143,11 @@ async function answer(
 
 /** What an answer came from: "turn 3 · template · rules: greeting · step ask-order · trace 4bf…" */
 function about(answered: SendMessageResponse): string {
-  const { turnNumber, replySource, rules, position, traceId, replayed } = answered;
-  const source = ReplySourceSchema.value[replySource]?.localName.toLowerCase() ?? "";
+  const { turnNumber, replySource, outcome, rules, position, traceId, replayed } = answered;
+  const isSilent = outcome === TurnOutcome.SILENT;
+  const source = isSilent
+    ? "silent"
+    : (ReplySourceSchema.value[replySource]?.localName.toLowerCase() ?? "");
   const parts = [
     `turn ${turnNumber}`,
     source,

@@ -13,38 +13,47 @@ export interface Conversation {
     hear: (piece: string) => void,
     signal?: AbortSignal,
   ): Promise<SendMessageResponse>;
+  /** Lets the agent speak first; hears nothing when it has nothing to say. */
+  open(hear: (piece: string) => void, signal?: AbortSignal): Promise<SendMessageResponse>;
 }
 
 export function conversation(call: Call, agent: string, sessionId: string): Conversation {
   const client = call(ChatService);
   let session = sessionId;
+
+  async function turn(
+    said: { readonly message: string } | { readonly opening: true },
+    hear: (piece: string) => void,
+    signal?: AbortSignal,
+  ): Promise<SendMessageResponse> {
+    const message = { agent, sessionId: session, ...said, idempotencyKey: newId() };
+    let isHeard = false;
+    let answer: SendMessageResponse | undefined;
+    for await (const { event } of client.sendMessageStream({ message }, signal && { signal }))
+      switch (event.case) {
+        case "started":
+          session = event.value.sessionId;
+          break;
+        case "delta":
+          isHeard = true;
+          hear(event.value.text);
+          break;
+        case "completed":
+          // An answer that came in no pieces comes whole.
+          if (!isHeard && event.value.reply !== "") hear(event.value.reply);
+          answer = event.value;
+          break;
+        case undefined: // of a newer contract
+      }
+    if (answer) return answer;
+    throw new Fault("internal", "the answer ended before it was complete");
+  }
+
   return {
     get sessionId() {
       return session;
     },
-
-    async say(text, hear, signal) {
-      const message = { agent, sessionId: session, message: text, idempotencyKey: newId() };
-      let isHeard = false;
-      let answer: SendMessageResponse | undefined;
-      for await (const { event } of client.sendMessageStream({ message }, signal && { signal }))
-        switch (event.case) {
-          case "started":
-            session = event.value.sessionId;
-            break;
-          case "delta":
-            isHeard = true;
-            hear(event.value.text);
-            break;
-          case "completed":
-            // An answer that came in no pieces comes whole.
-            if (!isHeard) hear(event.value.reply);
-            answer = event.value;
-            break;
-          case undefined: // of a newer contract
-        }
-      if (answer) return answer;
-      throw new Fault("internal", "the answer ended before it was complete");
-    },
+    say: (text, hear, signal) => turn({ message: text }, hear, signal),
+    open: (hear, signal) => turn({ opening: true }, hear, signal),
   };
 }

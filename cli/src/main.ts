@@ -52,6 +52,7 @@ interface ChatFlags extends Said {
   readonly agent?: string;
   readonly session?: string;
   readonly once?: string;
+  readonly opening?: boolean;
   readonly verbose?: boolean;
 }
 
@@ -60,6 +61,7 @@ asking("chat")
   .option("--agent <slug>", "which agent; that of the local start when left out")
   .option("--session <id>", "go on with a session")
   .option("--once <text>", "say this, print the answer and leave")
+  .option("--opening", "let the agent speak first")
   .option("--verbose", "say which rules applied, and at which step the session is")
   .action(async ({ url, token, ...options }: ChatFlags) => {
     const connection = connectionFrom({ url, token }, localFile);

@@ -13,7 +13,7 @@ import {
   ChangeKind,
   ConfigService,
 } from "@soldier/proto/config/v1/config_service";
-import { ReplySource } from "@soldier/proto/session/v1/session";
+import { ReplySource, TurnOutcome } from "@soldier/proto/session/v1/session";
 import { onTestFinished } from "vitest";
 
 /** A folder with these files, gone when the test is over. */
@@ -39,7 +39,8 @@ export interface FakeApi {
 /**
  * The chassis' edge with a conversation that answers "You said: <text>" word by word, and with an
  * agent whose draft lacks one rule. "quiet" is answered in no pieces, "break" breaks off after a
- * word, "slow" never ends, "closed" is refused. Gone when the test is over.
+ * word, "slow" never ends, "closed" is refused. An opening is answered "Welcome!", but by the agent
+ * "mute". Gone when the test is over.
  */
 export async function openFakeApi(exported?: AgentDocument): Promise<FakeApi> {
   const token = newId();
@@ -76,11 +77,12 @@ function conversations(said: SendMessageRequest[]) {
       if (text === "closed")
         throw new Fault("precondition", "the session is over", { reason: "SESSION_CLOSED" });
       yield { event: { case: "started", value: turn } };
-      const reply = `You said: ${text}`;
+      const reply = message.opening ? welcome(message.agent) : `You said: ${text}`;
       for (const [index, word] of reply.split(/(?<= )/).entries()) {
         if (text === "break" && index > 0)
           throw new Fault("unavailable", "the model is gone", { reason: "MODEL_UNAVAILABLE" });
-        if (text !== "quiet") yield { event: { case: "delta", value: { text: word } } };
+        if (text !== "quiet" && word !== "")
+          yield { event: { case: "delta", value: { text: word } } };
         if (text === "slow")
           await new Promise((_, reject) => {
             ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason), { once: true });
@@ -88,10 +90,17 @@ function conversations(said: SendMessageRequest[]) {
       }
       const replySource = ReplySource.TEMPLATE;
       const position = { scenarioId: newId(), stepId: "ask-order" };
-      const completed = { ...turn, reply, replySource, rules: ["greeting"], position };
+      const completed =
+        reply === ""
+          ? { ...turn, outcome: TurnOutcome.SILENT }
+          : { ...turn, reply, replySource, rules: ["greeting"], position };
       yield { event: { case: "completed", value: completed } };
     },
   } satisfies Partial<ServiceImpl<typeof ChatService>>;
+}
+
+function welcome(agent: string): string {
+  return agent === "mute" ? "" : "Welcome!";
 }
 
 function drafts(applied: ApplyAgentRequest[], exported: AgentDocument | undefined) {

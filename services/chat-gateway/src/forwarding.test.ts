@@ -114,7 +114,7 @@ function valueOf(field: DescField, depth: number): JsonValue {
 }
 
 function scalarOf({ name }: DescField, scalar: ScalarType): JsonValue {
-  if (scalar === ScalarType.BOOL) return true;
+  if (scalar === ScalarType.BOOL) return name !== "opening"; // which has no text
   if (scalar === ScalarType.BYTES) return "AAAA";
   if (scalar !== ScalarType.STRING) return 1;
   if (name === "method") return "GET";

@@ -8,6 +8,7 @@ import { faultOf } from "@soldier/chassis/faults";
 import { newId } from "@soldier/kernel/ids";
 import type { ProcessTurnRequest } from "@soldier/proto/alignment/v1/alignment_service";
 import { ChatService } from "@soldier/proto/chat/v1/chat_service";
+import { TurnOutcome } from "@soldier/proto/session/v1/session";
 import { SessionService } from "@soldier/proto/session/v1/session_service";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Gateway, openGateway, tokenFor, unlimited } from "./testing.ts";
@@ -42,6 +43,13 @@ describe.each([
       { ...(await withToken()), onHeader: (headers) => (traceId = headers.get("trace-id")) },
     );
     expect([reply.reply, reply.traceId]).toEqual(["You said: hi", traceId]);
+  });
+
+  it("lets the agent speak first", async () => {
+    const opening = { agent: "shop", opening: true };
+    expect((await client().sendMessage(opening, await withToken())).reply).toBe("Welcome!");
+    const silent = await client().sendMessage({ ...opening, agent: "mute" }, await withToken());
+    expect([silent.reply, silent.outcome]).toEqual(["", TurnOutcome.SILENT]);
   });
 
   it("streams a message", async () => {

@@ -42,6 +42,27 @@ describe("a message by REST", () => {
     });
   });
 
+  it("is no message when the agent is to speak first, which it does or is silent", async () => {
+    const res = await chat({ agent: "shop", opening: true });
+    expect(await res.json()).toMatchObject({ reply: "Welcome!", turnNumber: 1 });
+    expect(lastTurn()).toMatchObject({ opening: true, text: "" });
+    const silent = await chat({ agent: "mute", opening: true });
+    expect([silent.status, await silent.json()]).toMatchObject([
+      200,
+      {
+        reply: "",
+        outcome: "TURN_OUTCOME_SILENT",
+        replySource: "REPLY_SOURCE_UNSPECIFIED",
+        rules: [],
+      },
+    ]);
+    const both = await chat({ agent: "shop", message: "hi", opening: true });
+    expect([both.status, await both.json()]).toMatchObject([
+      400,
+      { error: { reason: "OPENING_WITH_MESSAGE", fields: [{ field: "message" }] } },
+    ]);
+  });
+
   it("reaches the turn with the tenant and the customer of its token", async () => {
     const tenant = newId();
     await chat({ agent: "shop", message: "hello" }, { token: await tokenFor({ tenant }) });

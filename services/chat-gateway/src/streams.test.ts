@@ -8,8 +8,9 @@ beforeAll(async () => {
 afterAll(() => gateway[Symbol.asyncDispose]());
 
 describe("a stream by REST", () => {
-  async function stream(message: string, headers: Record<string, string> = {}) {
-    return send(gateway, "POST", "/v1/chat/stream", { body: { agent: "shop", message }, headers });
+  async function stream(message: string | object, headers: Record<string, string> = {}) {
+    const body = typeof message === "string" ? { agent: "shop", message } : message;
+    return send(gateway, "POST", "/v1/chat/stream", { body, headers });
   }
 
   function events(
@@ -44,6 +45,14 @@ describe("a stream by REST", () => {
     );
     expect(text.join("")).toBe("You said: hi there");
     expect(seen.at(-1)?.[2]).toMatchObject({ reply: "You said: hi there" });
+  });
+
+  it("opens a conversation, and completes without a piece when the agent is silent", async () => {
+    const opened = events(await (await stream({ agent: "shop", opening: true })).text());
+    expect(opened.map(([, name]) => name)).toEqual(["started", "delta", "completed"]);
+    const silent = events(await (await stream({ agent: "mute", opening: true })).text());
+    expect(silent.map(([, name]) => name)).toEqual(["started", "completed"]);
+    expect(silent.at(-1)?.[2]).toMatchObject({ reply: "", outcome: "TURN_OUTCOME_SILENT" });
   });
 
   it("is told by a status when it fails before it began", async () => {

@@ -40,7 +40,8 @@ export interface GatewayOptions {
 /**
  * The gateway on a socket, with peers that note what reaches them and answer nothing, but for
  * conversations: a turn answers "You said: <text>" word by word; "fail:<kind>" fails at once,
- * "break" after a word, "slow" never ends. The session "missing" is of the zero id.
+ * "break" after a word, "slow" never ends. An opening is answered "Welcome!", but the agent "mute" is
+ * silent. The session "missing" is of the zero id.
  */
 export async function openGateway({
   settings = {},
@@ -123,11 +124,12 @@ function turns(reached: Reached[], cancelled: string[]) {
         cancelled.push(turnId);
         throw ctx.signal.reason;
       }
-      const replyText = `You said: ${text}`;
+      const isSilent = request.opening && request.agent === "mute";
+      const replyText = isSilent ? "" : request.opening ? "Welcome!" : `You said: ${text}`;
       for (const [index, word] of replyText.split(/(?<= )/).entries()) {
         if (text === "break" && index > 0)
           throw new Fault("unavailable", "the model is gone", { reason: "MODEL_UNAVAILABLE" });
-        yield { event: { case: "delta", value: { text: word } } };
+        if (word !== "") yield { event: { case: "delta", value: { text: word } } };
       }
       const turn = {
         id: turnId,
@@ -135,9 +137,13 @@ function turns(reached: Reached[], cancelled: string[]) {
         number,
         userText: text,
         replyText,
-        outcome: TurnOutcome.COMPLETED,
-        replySource: ReplySource.TEMPLATE,
-        rules: ["greet"],
+        ...(isSilent
+          ? { outcome: TurnOutcome.SILENT }
+          : {
+              outcome: TurnOutcome.COMPLETED,
+              replySource: ReplySource.TEMPLATE,
+              rules: ["greet"],
+            }),
       };
       yield { event: { case: "completed", value: { turn, replayed: false } } };
     },

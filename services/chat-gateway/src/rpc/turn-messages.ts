@@ -23,8 +23,9 @@ export function turnRequest(
   identity: Identity,
   sizeMaxBytes: number,
 ): ProcessTurnRequest {
-  const { agent, sessionId, channel, metadata } = message;
-  requireText(message.message, sizeMaxBytes);
+  const { agent, sessionId, channel, metadata, opening } = message;
+  if (opening) requireNoText(message.message);
+  else requireText(message.message, sizeMaxBytes);
   if (agent === "" && sessionId === "")
     throw invalid(
       "agent",
@@ -44,6 +45,7 @@ export function turnRequest(
     customer: { externalId: customerOf(message, identity) },
     channel: channel === Channel.UNSPECIFIED ? Channel.API : channel,
     text: message.message,
+    opening,
     idempotencyKey,
     metadata,
   });
@@ -77,11 +79,16 @@ function customerOf({ customer }: SendMessageRequest, identity: Identity): strin
   });
 }
 
+/** Nobody has written anything when the agent is to speak first. */
+function requireNoText(text: string): void {
+  if (text !== "") throw invalid("message", "must be empty in an opening", "OPENING_WITH_MESSAGE");
+}
+
 function requireText(text: string, sizeMaxBytes: number): void {
   if (text.trim() === "")
     throw new Fault("invalid", "the message is empty", {
       reason: "MESSAGE_EMPTY",
-      fields: [{ field: "message", description: "must not be empty" }],
+      fields: [{ field: "message", description: "must not be empty, except in an opening" }],
     });
   // A character is at most three bytes, so most messages need not be measured.
   const sizeBytes = text.length * 3 <= sizeMaxBytes ? 0 : Buffer.byteLength(text);
