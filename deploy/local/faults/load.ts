@@ -1,0 +1,151 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { agentSlug } from "./desk.ts";
+
+/** One message that a client wanted answered. */
+export interface Asked {
+  readonly key: string;
+  readonly tenant: string;
+  readonly ref: string | undefined;
+  /** When it was due, by performance.now(). */
+  readonly dueMs: number;
+  /** When the whole answer was there. */
+  answeredMs: number | undefined;
+  answer: Answer | undefined;
+  attempts: number;
+  /** Refusals with a code on the way, "status REASON". */
+  readonly refusals: string[];
+  /** Attempts without any answer: connection lost, time-out. */
+  silences: number;
+}
+
+export interface Answer {
+  readonly sessionId: string;
+  readonly turnId: string;
+  readonly turnNumber: number;
+  readonly reply: string;
+}
+
+export interface Load {
+  readonly asked: readonly Asked[];
+  /** 95% of the answers that came in the last `windowMs` took no longer; Infinity when none came. */
+  p95(windowMs: number): number;
+  /** Stops asking and waits for those that are still wanted. */
+  finish(): Promise<void>;
+}
+
+export interface LoadOptions {
+  readonly url: string;
+  readonly tenants: readonly { readonly name: string; readonly token: string }[];
+  readonly sessions: number;
+  readonly turnsPerSecond: number;
+}
+
+/** A client gives up after so long; it never should have to. */
+const patienceMs = 90_000;
+const attemptTimeoutMs = 4_000;
+
+/**
+ * Customers who write at a fixed rate whatever the answers take, each sending a message again with
+ * its key until it is answered, as a client should.
+ */
+export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOptions): Load {
+  const asked: Asked[] = [];
+  const running = new Set<Promise<void>>();
+  const idle = Array.from({ length: sessions }, (_, i) => ({
+    tenant: tenants[i % tenants.length],
+    customer: randomUUID(),
+    sessionId: "",
+  }));
+  let stopped = false;
+
+  async function converse(seat: (typeof idle)[number], dueMs: number): Promise<void> {
+    const ref = Math.random() < 0.3 ? `T-${randomBytes(4).toString("hex")}` : undefined;
+    const one: Asked = {
+      key: randomUUID(),
+      tenant: seat.tenant?.name ?? "",
+      ref,
+      dueMs,
+      answeredMs: undefined,
+      answer: undefined,
+      attempts: 0,
+      refusals: [],
+      silences: 0,
+    };
+    asked.push(one);
+    const body = JSON.stringify({
+      ...(seat.sessionId ? { sessionId: seat.sessionId } : { agent: agentSlug }),
+      customer: seat.customer,
+      message: ref ? `please open a ticket about ${ref}` : "hello there",
+    });
+    while (performance.now() - dueMs < patienceMs) {
+      one.attempts += 1;
+      const answer = await attempt(one, body, seat.tenant?.token ?? "");
+      if (answer) {
+        one.answeredMs = performance.now();
+        one.answer = answer;
+        seat.sessionId = answer.sessionId;
+        break;
+      }
+      await pause(Math.min(1_000, 50 * 2 ** one.attempts) * (0.5 + Math.random() / 2));
+    }
+    idle.push(seat);
+  }
+
+  async function attempt(one: Asked, body: string, token: string): Promise<Answer | undefined> {
+    try {
+      const res = await fetch(`${url}/v1/chat`, {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${token}`,
+          "content-type": "application/json",
+          "idempotency-key": one.key,
+        },
+        body,
+        signal: AbortSignal.timeout(attemptTimeoutMs),
+      });
+      const said = (await res.json()) as Answer & { error?: { reason?: string } }; // our own API
+      if (res.ok) return said;
+      one.refusals.push(`${res.status} ${said.error?.reason ?? "?"}`);
+    } catch {
+      one.silences += 1; // the gateway is away, or silent for too long
+    }
+    return undefined;
+  }
+
+  async function ask(): Promise<void> {
+    const started = performance.now();
+    for (let n = 0; !stopped; n++) {
+      const dueMs = started + (n * 1_000) / turnsPerSecond;
+      const wait = dueMs - performance.now();
+      if (wait > 0) await pause(wait);
+      // All are waiting for answers: a customer has no second message then.
+      const [seat] = idle.splice(Math.floor(Math.random() * idle.length), 1);
+      if (!seat) continue;
+      const work = converse(seat, dueMs);
+      running.add(work);
+      void work.finally(() => running.delete(work));
+    }
+  }
+
+  const asking = ask();
+  return {
+    asked,
+    p95(windowMs) {
+      const now = performance.now();
+      const recent = asked.filter(
+        ({ answeredMs, dueMs }) => (answeredMs ?? dueMs) > now - windowMs,
+      );
+      const took = recent.flatMap(({ answeredMs, dueMs }) =>
+        answeredMs === undefined ? [] : [answeredMs - dueMs],
+      );
+      const sorted = took.toSorted((a, b) => a - b);
+      return sorted[Math.floor(sorted.length * 0.95)] ?? Infinity;
+    },
+    async finish() {
+      stopped = true;
+      await asking;
+      await Promise.all(running);
+    },
+  };
+}

@@ -1,0 +1,155 @@
+/**
+ * What a fault run changes in the services' sources as they are loaded: points where a process dies
+ * or an answer is lost between two steps that matter, and wrong variants that the run must find out.
+ * The product itself holds none of it.
+ */
+export interface Mutation {
+  readonly name: string;
+  /** From the root of the repository. */
+  readonly file: string;
+  /** Occurs exactly once in the file. */
+  readonly find: string;
+  readonly replace: string;
+  /** What is done at the point it makes; undefined: it makes none. */
+  readonly act?: "die" | "lose-answer";
+}
+
+const point = (name: string) => `globalThis.faultPoint?.("${name}");`;
+
+/** Between every two steps that matter; random kills alone miss most of these gaps. */
+export const failpoints: readonly Mutation[] = [
+  {
+    name: "session-before-commit",
+    file: "services/session/src/rpc/turn-rpc.ts",
+    find: "const result = await store.commit(viewer.tenantId, {",
+    replace: `${point("session-before-commit")} const result = await store.commit(viewer.tenantId, {`,
+    act: "die",
+  },
+  {
+    name: "session-after-commit",
+    file: "services/session/src/store/commit-turn.ts",
+    find: "    if (version !== undefined) return {",
+    replace: `    if (version !== undefined) ${point("session-after-commit")}\n    if (version !== undefined) return {`,
+    act: "die",
+  },
+  {
+    name: "commit-answer-lost",
+    file: "services/session/src/store/commit-turn.ts",
+    find: "    throw error;\n  }\n  return await refusal(",
+    replace: `    throw error;\n  } finally {\n    ${point("commit-answer-lost")}\n  }\n  return await refusal(`,
+    act: "lose-answer",
+  },
+  {
+    name: "relay-after-publish",
+    file: "libs/events/src/relay.ts",
+    find: "    broker.over();\n    published.inc",
+    replace: `    ${point("relay-after-publish")}\n    broker.over();\n    published.inc`,
+    act: "die",
+  },
+  {
+    name: "relay-before-publish",
+    file: "libs/events/src/relay.ts",
+    find: "      const patience = AbortSignal.timeout(publishTimeoutMs);",
+    replace: `      ${point("relay-before-publish")}\n      const patience = AbortSignal.timeout(publishTimeoutMs);`,
+    act: "die",
+  },
+  {
+    name: "consumer-before-effect",
+    file: "libs/events/src/jetstream-consumer.ts",
+    find: "    await handle(event, { attempt, signal });",
+    replace: `    ${point("consumer-before-effect")}\n    await handle(event, { attempt, signal });`,
+    act: "die",
+  },
+  {
+    name: "consumer-before-ack",
+    file: "libs/events/src/jetstream-consumer.ts",
+    find: "    message.ack();\n  } catch (error) {\n    const facts",
+    replace: `    ${point("consumer-before-ack")}\n    message.ack();\n  } catch (error) {\n    const facts`,
+    act: "die",
+  },
+  {
+    name: "alignment-before-commit",
+    file: "services/alignment/src/pipeline/steps/commit.ts",
+    find: "const { turn: stored } = await sessions.commitTurn({",
+    replace: `${point("alignment-before-commit")} const { turn: stored } = await sessions.commitTurn({`,
+    act: "die",
+  },
+  {
+    name: "alignment-after-commit",
+    file: "services/alignment/src/pipeline/steps/commit.ts",
+    find: "      turn.claim.settled();",
+    replace: `      ${point("alignment-after-commit")}\n      turn.claim.settled();`,
+    act: "die",
+  },
+];
+
+export interface Control {
+  readonly name: string;
+  readonly mutations: readonly Mutation[];
+  /** SQL run once the tables are there: takes away what would hide the fault. */
+  readonly prepare?: string;
+  /** Failpoints that it needs, and how often, above those of every run. */
+  readonly points: Readonly<Record<string, number>>;
+}
+
+/** Each breaks one promise; a run with it must find turns lost or doubled. */
+export const controls: readonly Control[] = [
+  {
+    name: "relay-marks-first",
+    mutations: [
+      {
+        name: "relay-marks-first",
+        file: "libs/events/src/relay.ts",
+        find: "  async function send(row: OutboxRow): Promise<void> {\n    try {",
+        replace:
+          "  async function send(row: OutboxRow): Promise<void> {\n    try {\n      await markPublished(sql, [row.seq]);",
+      },
+    ],
+    points: { "relay-before-publish": 0.01 },
+  },
+  {
+    name: "consumer-acks-first",
+    mutations: [
+      {
+        name: "consumer-acks-first",
+        file: "libs/events/src/jetstream-consumer.ts",
+        find: "  const working = setInterval(",
+        replace: "  await message.ackAck();\n  const working = setInterval(",
+      },
+    ],
+    points: { "consumer-before-effect": 0.01 },
+  },
+  {
+    name: "no-inbox",
+    mutations: [
+      {
+        name: "no-inbox",
+        file: "libs/events/src/inbox.ts",
+        find: "    insert into inbox (consumer, event_id) values (${consumer}, ${event.id})\n    on conflict do nothing returning event_id`;",
+        replace: "    select ${event.id}::uuid as event_id, ${consumer}::text as consumer`;",
+      },
+    ],
+    // Records have a natural key, too, which would hide it.
+    prepare: "alter table audit.turn_records drop constraint turn_records_pkey",
+    points: { "consumer-before-ack": 0.01 },
+  },
+  {
+    name: "commit-without-fencing",
+    mutations: [
+      {
+        name: "commit-without-fencing",
+        file: "services/session/src/store/commit-turn.ts",
+        find: "        and lease_turn_id = ${lease.turnId} and lease_token = ${lease.token.toString()}\n        and version = ${expectedVersion.toString()} and turn_count + 1 = ${turn.number}\n",
+        replace:
+          "        and ${lease.token.toString()}::text <> '' and ${expectedVersion.toString()}::text <> ''\n",
+      },
+      {
+        name: "commit-takes-any-number",
+        file: "services/session/src/store/commit-turn.ts",
+        find: "${lease.sessionId}, ${turn.number}, ${lease.turnId}, version, ${now},",
+        replace: "${lease.sessionId}, version::int, ${lease.turnId}, version, ${now},",
+      },
+    ],
+    points: {},
+  },
+];
