@@ -2,12 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Embedder, embedOne } from "./embedder.ts";
 
 /** What every Embedder must do. */
-export function embedderContract(open: (opened: AsyncDisposableStack) => Embedder): void {
+export function embedderContract(
+  open: (opened: AsyncDisposableStack) => Embedder | Promise<Embedder>,
+): void {
   const opened = new AsyncDisposableStack();
   let embedder: Embedder;
   // Once for all tests: loading a model takes its time, and an embedder has no state to share.
-  beforeAll(() => {
-    embedder = open(opened);
+  beforeAll(async () => {
+    embedder = await open(opened);
   });
   afterAll(() => opened.disposeAsync());
   const never = new AbortController().signal;

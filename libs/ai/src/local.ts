@@ -3,6 +3,9 @@ import { type Embedder, embedderUnavailable } from "./embedder.ts";
 import { type EmbeddingQueue, embeddingQueue } from "./embedding-queue.ts";
 import { type ModelWorker, modelWorker } from "./model-worker.ts";
 
+/** Of its vectors. */
+export const localDimensions = manifest.dimensions;
+
 /** The one thread of this process, shared by all services in it: each would take 240 MB of its own. */
 let shared: { readonly worker: ModelWorker; readonly queue: EmbeddingQueue } | undefined;
 let users = 0;

@@ -32,8 +32,16 @@ export function modelWorker(script: URL): ModelWorker {
       owed.shift()?.resolve(vector);
       if (owed.length === 0) worker.unref();
     });
-    worker.on("error", (error) => die("the embedding model has failed", error));
-    worker.on("exit", () => die("the embedding model has stopped"));
+    // Answers that were on their way arrive between the error and the exit.
+    let failure: unknown;
+    worker.on("error", (error) => {
+      failure = error;
+    });
+    worker.on("exit", () =>
+      failure === undefined
+        ? die("the embedding model has stopped")
+        : die("the embedding model has failed", failure),
+    );
     return started;
   }
 

@@ -28,7 +28,7 @@ export function observedEmbedder(embedder: Embedder): Embedder {
   return {
     model,
     dimensions,
-    async embed(given, signal) {
+    async embed(given, signal, role) {
       const span = tracer.startSpan(`embeddings ${model}`, {
         kind: SpanKind.INTERNAL,
         attributes: {
@@ -41,7 +41,7 @@ export function observedEmbedder(embedder: Embedder): Embedder {
       texts.inc({ model }, given.length);
       const stop = latency.startTimer({ model });
       try {
-        const vectors = await embedder.embed(given, signal);
+        const vectors = await embedder.embed(given, signal, role);
         stop();
         return vectors;
       } catch (error) {

@@ -1,3 +1,4 @@
+import { Fault } from "@soldier/kernel/fault";
 import { throwIfCancelled } from "./cancelled.ts";
 
 export interface Candidate {
@@ -16,7 +17,10 @@ export interface Reranked {
 export interface Reranker {
   /** "provider:model", or "none". */
   readonly id: string;
-  /** Every candidate exactly once, best first. Equal scores keep the order given. */
+  /**
+   * Every candidate exactly once, best first. Equal scores keep the order given. Fails with
+   * RERANKER_UNAVAILABLE, or with the Fault of `cancelled`; the order given will do then.
+   */
   rerank(
     query: string,
     candidates: readonly Candidate[],
@@ -24,7 +28,7 @@ export interface Reranker {
   ): Promise<readonly Reranked[]>;
 }
 
-/** Reranking switched off: the order and the scores stay as they were retrieved. */
+/** Reranking switched off: the order given and its scores stay. */
 export const noReranker: Reranker = {
   id: "none",
   async rerank(_query, candidates, signal) {
@@ -32,3 +36,16 @@ export const noReranker: Reranker = {
     return candidates.map(({ score }, index) => ({ index, score }));
   },
 };
+
+export function rerankerUnavailable(
+  message: string,
+  cause?: unknown,
+  retryAfterMs?: number,
+): Fault {
+  const reason = "RERANKER_UNAVAILABLE";
+  return new Fault("unavailable", message, {
+    reason,
+    cause,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
+}

@@ -41,7 +41,7 @@ export function episodeSearcher(options: SearcherOptions): EpisodeSearcher {
     if (embedding?.model === embedder.model && embedding.vector.length === embedder.dimensions)
       return embedding.vector;
     try {
-      return await embedOne(embedder, text, signal);
+      return await embedOne(embedder, text, signal, "query");
     } catch (error) {
       if (signal.aborted || !(error instanceof Fault)) throw error;
       log.warn({ err: error, model: embedder.model }, "searching by words alone");
