@@ -68,12 +68,15 @@ export const alignment = service({
       clock,
       limits: {
         leaseMs: own.lease_ms,
+        supersedeCheckMs: own.supersede_check_ms,
         turnTimeoutMs: own.turn_timeout_ms,
         messageSizeMaxBytes: own.message_size_max_bytes,
         historyTurnsMax: own.history_turns_max,
       },
     };
     const pipeline = alignmentPipeline(means);
-    return { routes: [alignmentRpc({ means, pipeline, log }, call(AuditService))] };
+    return {
+      routes: [alignmentRpc({ means, pipeline, log, running: new Map() }, call(AuditService))],
+    };
   },
 });

@@ -8,6 +8,8 @@ export const alignmentSettings = z.strictObject({
   ...turnDefaults,
   /** How long a turn may be silent before another takes its session; renewed while it runs. */
   lease_ms: milliseconds.min(500).default(15_000),
+  /** How often a turn that may be superseded looks whether another process has done so. */
+  supersede_check_ms: milliseconds.min(50).default(500),
   /** Of one message, in UTF-8. */
   message_size_max_bytes: z.int().min(1).max(1_048_576).default(32_768),
   /** A held version is asked for again after so long, in case news of a publish was lost. */
@@ -19,6 +21,10 @@ export const alignmentSettings = z.strictObject({
       /** For tools that don't say how long they may take. */
       timeout_ms: milliseconds.default(10_000),
       answer_size_max_bytes: z.int().min(1_024).max(16_777_216).default(262_144),
+      /** Failures in a row after which a tenant's calls spare a host. */
+      breaker_failures: z.int().min(1).max(1_000).default(5),
+      /** How long they do; then one call is let through. */
+      breaker_open_ms: milliseconds.default(30_000),
       /** host:port of private addresses that tools may reach; all others are refused. */
       allowed_private_hosts: z
         .array(z.string().regex(/^\S+:\d+$/, "must be host:port"))

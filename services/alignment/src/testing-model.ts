@@ -33,7 +33,7 @@ export function scriptedDesk(
 export async function wiredDesk(
   desks: Desks,
   behaviour: Behaviour,
-  answers: readonly WireAnswer[],
+  answers: Parameters<typeof anthropicServer>[0],
   settings: Record<string, unknown> = {},
 ): Promise<{ readonly desk: TurnUnderTest; readonly server: AnthropicServer }> {
   const server = await anthropicServer(answers);

@@ -72,7 +72,10 @@ export class Peers {
   readonly broken = new Map<string, Fault>();
   /** How often each method was called. */
   readonly calls = new Map<string, number>();
-  private readonly leases = new Map<string, { turnId: string; token: bigint }>();
+  private readonly leases = new Map<
+    string,
+    { turnId: string; token: bigint; texts: readonly string[] }
+  >();
   private readonly keys = new Map<
     string,
     { hash: string; turn: Turn | undefined; sessionId: string }
@@ -92,7 +95,7 @@ export class Peers {
 
   /** Holds a session as a turn of someone else would. */
   occupy(sessionId: string): { release(): void } {
-    this.leases.set(sessionId, { turnId: newId(), token: ++this.tokens });
+    this.leases.set(sessionId, { turnId: newId(), token: ++this.tokens, texts: [] });
     return { release: () => void this.leases.delete(sessionId) };
   }
 
@@ -157,7 +160,9 @@ export class Peers {
           if (this.leases.has(session.id) && !req.supersede)
             return { result: BeginTurnResult.BUSY, session, retryAfterMs: 5n };
           this.sessions.set(session.id, session);
-          const lease = { turnId: req.turnId, token: ++this.tokens };
+          const supersededTexts = [...(this.leases.get(session.id)?.texts ?? [])];
+          const texts = [...supersededTexts, req.text];
+          const lease = { turnId: req.turnId, token: ++this.tokens, texts };
           this.leases.set(session.id, lease);
           if (req.idempotencyKey)
             this.keys.set(req.idempotencyKey, { hash, turn: undefined, sessionId: session.id });
@@ -166,6 +171,7 @@ export class Peers {
             session,
             history: this.turns.get(session.id) ?? [],
             turnNumber: session.turnCount + 1,
+            supersededTexts,
             lease: {
               sessionId: session.id,
               turnId: lease.turnId,

@@ -4,6 +4,7 @@ import type { MemoryHit } from "@soldier/proto/memory/v1/memory_service";
 import type { Turn as SessionTurn } from "@soldier/proto/session/v1/session";
 import type { JsonRecord } from "./json.ts";
 import type { KnownValues } from "./known-values.ts";
+import { asData, block, blocks, dataBlock } from "./prompt-data.ts";
 import type { TemplateCandidate } from "./templates.ts";
 
 export interface PromptQuestion {
@@ -17,12 +18,15 @@ export interface PromptQuestion {
   readonly step: Step | undefined;
   readonly scenario: string;
   readonly suggestions: readonly TemplateCandidate[];
+  /** Ways to begin that acknowledge and say nothing yet. */
+  readonly preambles: readonly string[];
   readonly asks: readonly string[];
   readonly known: KnownValues;
   /** Profile fields that this customer does not let a model see. */
   readonly withheld: ReadonlySet<string>;
   readonly memories: readonly MemoryHit[];
   readonly history: readonly SessionTurn[];
+  /** Empty when the agent is to open. */
   readonly message: string;
   /** What the customer has been shown of this reply already. */
   readonly shown: string;
@@ -36,79 +40,78 @@ export interface Prompt {
 
 /**
  * A prompt from the most stable part to the most changing, so that what providers cache stays the
- * same from turn to turn. Over its budget the oldest history goes first, then memories; rules never.
+ * same from turn to turn. Over its budget the oldest history goes first, then the weakest memories;
+ * rules, instructions and the message never. What others wrote can't close the block that it is in.
  */
 export function buildPrompt(question: PromptQuestion): Prompt {
-  const stable = [question.conduct, question.instructions].filter((text) => text !== "");
-  const memories = question.memories.map(remembered).filter((text) => text !== "");
+  const stable = blocks(question.conduct, block("agent", nonEmpty([question.instructions])));
   const message = lastMessage(question);
-  const fixed =
-    stable.reduce((sum, text) => sum + tokensIn(text), 0) +
-    tokensIn(situation(question, [])) +
-    tokensIn(message);
+  const fixed = tokensIn(stable) + tokensIn(situation(question, [])) + tokensIn(message);
   let restTokens = question.tokensMax - fixed;
-  const keep = (texts: readonly string[]): readonly string[] =>
-    texts.filter((text) => {
-      restTokens -= tokensIn(text);
-      return restTokens >= 0;
-    });
-  // The best memories are worth more than the oldest turns, and take no more than a part of the room.
-  const recalled = keep(within(memories, Math.max(0, restTokens * memoryShare)));
-  const history = latest(question.history, Math.max(0, restTokens));
+
+  const known = nonEmpty(question.memories.map(remembered));
+  const memories: string[] = [];
+  for (const memory of known) {
+    const cost = tokensIn(`${memory}\n`) + (memories.length === 0 ? tokensIn(remembering) : 0);
+    if (cost > restTokens) break; // the best come first
+    restTokens -= cost;
+    memories.push(memory);
+  }
+  // A memory goes only when there is no more history to go.
+  const history = memories.length < known.length ? [] : latest(question.history, restTokens);
   return {
-    system: [
-      ...stable.map((text) => ({ text, cacheable: true })),
-      { text: situation(question, recalled) },
-    ],
-    messages: [...history, { role: "user", text: message }],
+    system: [{ text: stable, cacheable: true }, { text: situation(question, memories) }].filter(
+      ({ text }) => text !== "",
+    ),
+    messages: inTurn([...history, { role: "user", text: message }]),
   };
 }
 
-const memoryShare = 0.3;
+const remembering = "\n\n<remembered>\n\n</remembered>";
 
-/** A guess that needs no tokenizer and errs on the safe side for English. */
+function nonEmpty(texts: readonly string[]): readonly string[] {
+  return texts.filter((text) => text !== "");
+}
+
+/** A guess that needs no tokenizer and errs on the safe side: four letters of English, or one of others. */
 export function tokensIn(text: string): number {
-  return Math.ceil(text.length / 4);
+  const others = text.match(/[^\x20-\x7e\s]/gu)?.length ?? 0;
+  return Math.ceil((text.length - others) / 4 + others);
 }
 
 function situation(question: PromptQuestion, memories: readonly string[]): string {
-  const { applied, step, scenario, suggestions, asks, known, withheld, stressed } = question;
-  return [
-    block(
-      "rules",
-      applied
-        .filter(({ action }) => action !== "")
-        .map(
-          ({ name, action, hardConstraint }) =>
-            `- ${name}${hardConstraint ? " (must)" : ""}: ${action}`,
-        ),
-    ),
-    block(
-      "must_keep_to",
-      stressed.map((each) => `- ${each}`),
-    ),
-    block("step", step ? [`${scenario}, ${step.name || step.id}: ${step.instructions}`] : []),
-    block(
-      "suggested_words",
-      suggestions.map(({ text }) => `- ${text ?? ""}`),
-    ),
-    block(
-      "ask_for",
-      asks.map((ask) => `- ${ask}`),
-    ),
-    block("customer", facts(known.profile, withheld)),
-    block("values", [...facts(known.variables), ...facts(known.fields, withheld)]),
-    block(
+  const { applied, step, scenario, suggestions, preambles, asks, known, withheld, stressed } =
+    question;
+  const rules = applied
+    .filter(({ action }) => action !== "")
+    .map(
+      ({ name, action, hardConstraint }) =>
+        `- ${name}${hardConstraint ? " (must)" : ""}: ${action}`,
+    );
+  const results = Object.entries(known.results);
+  return blocks(
+    dataBlock("rules", rules),
+    dataBlock("must_keep_to", listed(stressed)),
+    dataBlock("step", step ? [`${scenario}, ${step.name || step.id}: ${step.instructions}`] : []),
+    dataBlock("suggested_words", listed(suggestions.map(({ text }) => text ?? ""))),
+    dataBlock("openings", listed(preambles)),
+    dataBlock("ask_for", listed(asks)),
+    dataBlock("customer", facts(known.profile, withheld)),
+    dataBlock("values", [...facts(known.variables), ...facts(known.fields, withheld)]),
+    dataBlock(
       "tool_results",
-      Object.entries(known.results).map(([name, result]) => `${name}: ${JSON.stringify(result)}`),
+      results.map(([name, result]) => `${name}: ${JSON.stringify(result)}`),
     ),
-    block("remembered", memories),
-  ]
-    .filter((part) => part !== "")
-    .join("\n\n");
+    dataBlock("remembered", memories),
+  );
+}
+
+function listed(texts: readonly string[]): readonly string[] {
+  return texts.map((text) => `- ${text}`);
 }
 
 /** Names and values, a line each, without those held back from a model. */
+/** Names with their values, one a line, without those withheld. */
 export function facts(
   values: JsonRecord,
   withheld: ReadonlySet<string> = new Set(),
@@ -120,20 +123,25 @@ export function facts(
     );
 }
 
-function block(name: string, lines: readonly string[]): string {
-  return lines.length === 0 ? "" : `<${name}>\n${lines.join("\n")}\n</${name}>`;
+function lastMessage({ message, shown }: PromptQuestion): string {
+  return blocks(
+    message === "" ? opening : asData(message),
+    dataBlock("already_said", nonEmpty([shown])),
+    shown === "" ? "" : "Go on right after what you have already said, without repeating it.",
+  );
 }
 
-function lastMessage({ message, shown }: PromptQuestion): string {
-  if (shown === "") return message;
-  return `${message}\n\n<already_said>\n${shown}\n</already_said>\nGo on right after what you have already said, without repeating it.`;
-}
+const opening =
+  "<opening>The customer has written nothing yet. You begin, because of the rules that apply.</opening>";
+
+/** What is longer pushes out more than it tells. */
+const memoryLengthMax = 2_000;
 
 function remembered({ found }: MemoryHit): string {
   switch (found.case) {
     case "episode":
     case "summary":
-      return `- ${found.value.text}`;
+      return `- ${found.value.text.slice(0, memoryLengthMax)}`;
     case "fact": {
       const { subject, predicate, value } = found.value;
       const object =
@@ -145,23 +153,30 @@ function remembered({ found }: MemoryHit): string {
   }
 }
 
-function within(texts: readonly string[], tokensMax: number): readonly string[] {
-  let used = 0;
-  return texts.filter((text) => {
-    used += tokensIn(text);
-    return used <= tokensMax;
-  });
-}
-
 /** As many whole turns from the end as fit. */
 function latest(history: readonly SessionTurn[], tokensMax: number): Prompt["messages"] {
   const messages: { role: "user" | "assistant"; text: string }[] = [];
   let used = 0;
   for (const { userText, replyText } of history.toReversed()) {
-    used += tokensIn(userText) + tokensIn(replyText);
+    const turn = { user: asData(userText), assistant: replyText };
+    used += tokensIn(`${turn.user}\n\n`) + tokensIn(turn.assistant);
     if (used > tokensMax) break;
-    if (replyText) messages.unshift({ role: "assistant", text: replyText });
-    messages.unshift({ role: "user", text: userText });
+    if (turn.assistant) messages.unshift({ role: "assistant", text: turn.assistant });
+    if (turn.user) messages.unshift({ role: "user", text: turn.user });
   }
   return messages;
 }
+
+/** One message of each side after the other, the customer's first: providers want it so. */
+function inTurn(messages: Prompt["messages"]): Prompt["messages"] {
+  const merged: { role: "user" | "assistant"; text: string }[] = [];
+  for (const { role, text } of messages) {
+    const last = merged.at(-1);
+    if (last?.role === role) last.text += `\n\n${text}`;
+    else merged.push({ role, text });
+  }
+  if (merged[0]?.role === "assistant") merged.unshift({ role: "user", text: begun });
+  return merged;
+}
+
+const begun = "<opening>The conversation begins with your words.</opening>";

@@ -25,7 +25,7 @@ export interface FilterQuestion {
 
 /** Whatever keeps a rule out before anyone asks whether its condition holds, cheapest first. */
 export function exclusionOf(rule: Rule, question: FilterQuestion): Exclusion | undefined {
-  const { place, turn, fires, appliedOnce, judged, holds } = question;
+  const { place, turn, fires, judged, holds } = question;
   if (rule.disabled) return { by: "disabled", reason: "the rule is disabled", distance: 0 };
   if (!inScope(rule, place))
     return { by: "scope", reason: "the session is not in its scope", distance: 0 };

@@ -1,7 +1,24 @@
 import { isIn, out, type RuleCandidate } from "../domain/candidates.ts";
 import { pattern } from "../domain/patterns.ts";
+import { compareRules } from "../domain/rule-order.ts";
 import { scoreOf } from "../domain/rule-scores.ts";
 import type { Turn } from "./turn.ts";
+
+/** As many as one question can hold. */
+const proactiveMax = 30;
+
+/** What may call for an opening: there is no message to compare them with, so a model judges them. */
+export function proactive(rules: readonly RuleCandidate[]): readonly RuleCandidate[] {
+  const may = rules
+    .filter(({ rule, eliminatedBy }) => eliminatedBy === "selection" && rule.condition !== "")
+    .toSorted((a, b) => compareRules(a.rule, b.rule))
+    .slice(0, proactiveMax);
+  return rules.map((each) =>
+    may.includes(each)
+      ? { ...each, eliminatedBy: "", reason: "nothing was said yet", distance: 0 }
+      : each,
+  );
+}
 
 /** When the agent had asked which of several was meant: those candidates, if the message says. */
 export function chosen({

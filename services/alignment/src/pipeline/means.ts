@@ -47,6 +47,7 @@ export interface ToolMeans {
 
 export interface TurnLimits {
   readonly leaseMs: number;
+  readonly supersedeCheckMs: number;
   readonly turnTimeoutMs: number;
   readonly messageSizeMaxBytes: number;
   readonly historyTurnsMax: number;

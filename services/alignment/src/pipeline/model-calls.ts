@@ -116,7 +116,9 @@ export class ModelCalls {
 }
 
 /** What a step has to tell that asks several models. */
-export function together(...all: readonly (ModelCalls | undefined)[]): ModelCalls["record"] {
+export function together(
+  ...all: readonly (Pick<ModelCalls, "record"> | undefined)[]
+): ModelCalls["record"] {
   const records = all.flatMap((calls) => calls?.record ?? []);
   return {
     modelCalls: records.flatMap(({ modelCalls: made = [] }) => made),

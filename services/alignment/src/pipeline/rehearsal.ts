@@ -67,6 +67,7 @@ type Adds =
   | "bundle"
   | "session"
   | "history"
+  | "superseded"
   | "customer"
   | "off"
   | "budget"
@@ -92,6 +93,7 @@ function setUp({ clock }: Means, { bundle, state, history }: Scene): Step<"incom
           state: state ?? create(SessionStateSchema),
         }),
         history: history.slice(-bundle.settings.history_turns_max),
+        superseded: [],
         customer: {
           id: incoming.customerId,
           externalId: incoming.externalId,

@@ -23,6 +23,7 @@ import type { JudgedMove, Navigation } from "../domain/navigation-question.ts";
 import type { PlannedReply } from "../domain/reply.ts";
 import type { TemplateCandidate } from "../domain/templates.ts";
 import type { ModelCalls } from "./model-calls.ts";
+import type { Speculation } from "./speculation.ts";
 import type { SessionClaim } from "./session-claim.ts";
 import type { TurnRecorder } from "./turn-recorder.ts";
 
@@ -40,8 +41,10 @@ export interface Turn {
   receivedAt: Date;
   bundle: CompiledBundle;
   session: Session;
-  /** Oldest first. */
+  /** Oldest first. What was written in turns that this one takes the place of comes last. */
   history: readonly SessionTurn[];
+  /** The texts of those turns, oldest first: this turn answers them, too. */
+  superseded: readonly string[];
   customer: Customer;
   /** Steps that do not run in this turn, and why. */
   off: ReadonlyMap<string, string>;
@@ -74,6 +77,8 @@ export interface Turn {
    * it is not wanted now. Undefined when no model was asked.
    */
   proposed: ReadonlyMap<string, readonly JsonRecord[]> | undefined;
+  /** A reply that was begun while the message was judged, for what the scores led to expect. */
+  speculation: Speculation | undefined;
   /** Values for fields that a model read in the message; empty where none was asked. */
   extracted: readonly FoundField[];
 

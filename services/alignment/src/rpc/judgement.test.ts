@@ -115,7 +115,7 @@ describe("a judgement", () => {
       ],
     );
     const { sessionId } = await desk.say(unclear);
-    await desk.say("and do you open on hers", { sessionId });
+    await desk.say("do you open on her birthday", { sessionId });
     const [first, , second] = server.requests;
     expect(second?.system).toEqual(first?.system);
     expect(first?.system.every(({ cache_control }) => cache_control)).toBe(true);

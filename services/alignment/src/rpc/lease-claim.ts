@@ -9,11 +9,18 @@ import type { SessionClaim } from "../pipeline/session-claim.ts";
 export interface LeaseClaimOptions {
   readonly session: Client<typeof SessionService>;
   readonly leaseMs: number;
+  /** How often a turn that may be superseded looks whether it was, elsewhere than in this process. */
+  readonly checkMs: number;
+  readonly running: RunningTurns;
   readonly log: Log;
 }
 
+/** The turns of this process that hold a lease, by session: whoever comes next tells the one before. */
+export type RunningTurns = Map<string, LeaseClaim>;
+
 /**
- * A turn's lease: renewed at half of its life for as long as the turn runs. Disposing of it gives the
+ * A turn's lease: renewed at half of its life for as long as the turn runs, and more often where a newer
+ * message may take it. A turn that takes it in this process says so at once. Disposing of it gives the
  * lease back unless the turn was committed, so that the next message need not wait for its end.
  */
 export class LeaseClaim implements SessionClaim, AsyncDisposable {
@@ -40,11 +47,16 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
 
   hold(lease: Lease): void {
     this.held = lease;
+    const { running } = this.options;
+    const before = running.get(lease.sessionId);
+    running.set(lease.sessionId, this);
+    if (before !== this) before?.overtaken();
     this.schedule(Number(lease.remainingMs));
   }
 
   yields(): void {
     this.yielding = true;
+    if (this.held) this.schedule(Number(this.held.remainingMs));
   }
 
   /** What ended the turn, as its caller should know it. */
@@ -55,10 +67,12 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
   settled(): void {
     this.over = true;
     clearTimeout(this.timer);
+    this.forget();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.timer);
+    this.forget();
     if (this.over || !this.held) return;
     this.over = true;
     const lease = this.held;
@@ -76,8 +90,26 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
 
   private schedule(remainingMs: number): void {
     if (this.over) return;
-    this.timer = setTimeout(() => void this.renew(), Math.max(renewMinMs, remainingMs / 2));
+    const dueMs = Math.max(renewMinMs, remainingMs / 2);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(
+      () => void this.renew(),
+      this.yielding ? Math.min(dueMs, this.options.checkMs) : dueMs,
+    );
     this.timer.unref();
+  }
+
+  /** Another turn has taken the session: there is nothing left to give back. */
+  private overtaken(): void {
+    if (this.over) return;
+    this.settled();
+    this.losing.abort(this.explained(leaseLost()));
+  }
+
+  private forget(): void {
+    const { running } = this.options;
+    const id = this.held?.sessionId ?? "";
+    if (running.get(id) === this) running.delete(id);
   }
 
   private async renew(): Promise<void> {
@@ -102,6 +134,10 @@ const renewMinMs = 250;
 
 function isLost(error: unknown): boolean {
   return error instanceof Fault && error.reason === "LEASE_LOST";
+}
+
+function leaseLost(): Fault {
+  return new Fault("conflict", "another turn has taken the session", { reason: "LEASE_LOST" });
 }
 
 function superseded(cause: unknown): Fault {

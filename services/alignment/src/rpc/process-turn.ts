@@ -13,8 +13,8 @@ import { observed } from "../pipeline/observed.ts";
 import type { alignmentPipeline } from "../pipeline/pipeline.ts";
 import { TurnRecorder } from "../pipeline/turn-recorder.ts";
 import type { Answer, Incoming, Outlet } from "../pipeline/turn.ts";
-import { LeaseClaim } from "./lease-claim.ts";
-import { turnEnded } from "./turn-metrics.ts";
+import { LeaseClaim, type RunningTurns } from "./lease-claim.ts";
+import { turnEnded, turnSuperseded } from "./turn-metrics.ts";
 
 type TurnEvent = MessageInitShape<typeof ProcessTurnResponseSchema>;
 
@@ -22,6 +22,7 @@ export interface TurnParts {
   readonly means: Means;
   readonly pipeline: ReturnType<typeof alignmentPipeline>;
   readonly log: Log;
+  readonly running: RunningTurns;
 }
 
 /** Runs a turn and gives its events as they happen. A caller who leaves ends the turn. */
@@ -47,12 +48,16 @@ export async function* processTurn(
 
   async function run(): Promise<void> {
     const { session, clock } = means;
-    await using claim = new LeaseClaim({ session, leaseMs: means.limits.leaseMs, log });
+    const { leaseMs, supersedeCheckMs: checkMs } = means.limits;
+    await using claim = new LeaseClaim({ session, leaseMs, checkMs, running: parts.running, log });
     const recorder = new TurnRecorder(clock);
     const signal = AbortSignal.any([ctx.signal, leaving.signal, claim.signal]);
     const given = { incoming: incomingOf(req, tenantOf(ctx)), outlet: events, claim, recorder };
     const ran = await pipeline.run(given, signal, observed(recorder)).catch((error: unknown) => {
-      throw claim.explained(error); // the commit, too, may find that the lease is lost
+      const explained = claim.explained(error); // the commit, too, may find that the lease is lost
+      if (isSuperseded(explained)) turnSuperseded();
+      leaving.abort(explained); // whatever was begun on the side is of no use any more
+      throw explained;
     });
     if (ran.answered) replayed(ran.answered);
     else {
@@ -68,6 +73,10 @@ export async function* processTurn(
     if (replyText) events.delta(replyText);
     events.completed(answer);
   }
+}
+
+function isSuperseded(error: unknown): boolean {
+  return error instanceof Fault && error.reason === "TURN_SUPERSEDED";
 }
 
 function incomingOf(req: ProcessTurnRequest, tenantId: string): Incoming {

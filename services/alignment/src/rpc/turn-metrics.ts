@@ -14,7 +14,7 @@ const turns = once(
   (name) =>
     new Counter<"outcome" | "source">({
       name,
-      help: "Turns committed, by outcome and by where the reply came from",
+      help: "Turns committed or superseded, by outcome and by where the reply came from",
       labelNames: ["outcome", "source"],
     }),
 );
@@ -39,6 +39,11 @@ const modelCalls = once(
       buckets: [0, 1, 2, 3, 4, 6, 8],
     }),
 );
+
+/** Counts a turn that a newer message has ended. */
+export function turnSuperseded(): void {
+  turns.labels("superseded", "unspecified").inc();
+}
 
 /** Counts a committed turn. */
 export function turnEnded({ outcome, replySource }: Turn, recorder: TurnRecorder): void {

@@ -16,11 +16,12 @@ import { placeOf } from "../../domain/turn-values.ts";
 import type { Means } from "../means.ts";
 import type { Step } from "../step.ts";
 import type { Turn } from "../turn.ts";
-import { missingField } from "./generate.ts";
+import { missingField } from "../reply-plan.ts";
 
 /** What a settlement is made of. */
 export type SettleNeeds =
   | "incoming"
+  | "superseded"
   | "recorder"
   | "turnId"
   | "turnNumber"
@@ -67,11 +68,13 @@ export function commit({ session: sessions }: Means): Step<SettleNeeds | "claim"
 /** What a finished turn leaves: the next state, the turn, and the record of how it came about. */
 export function settled(turn: Pick<Turn, SettleNeeds>, stepsToCome: readonly string[]) {
   const { incoming, bundle, session, customer, turnNumber, reply } = turn;
+  // What superseded turns were asked is answered here, and nowhere else.
+  const userText = [...turn.superseded, incoming.text].join("\n");
   const message = create(TurnSchema, {
     id: turn.turnId,
     sessionId: session.id,
     number: turnNumber,
-    userText: incoming.text,
+    userText,
     replyText: reply.text,
     outcome: reply.outcome,
     receivedAt: timestampFromDate(turn.receivedAt),
@@ -94,7 +97,7 @@ export function settled(turn: Pick<Turn, SettleNeeds>, stepsToCome: readonly str
       traceId: incoming.traceId,
       bundleVersion: BigInt(bundle.version),
       receivedAt: timestampFromDate(turn.receivedAt),
-      userText: incoming.text,
+      userText,
       replyText: reply.text,
       rules,
       // Told one by one, all of them, there is nothing to add.

@@ -15,7 +15,7 @@ import { type ModelCalls, modelCalls, together } from "../model-calls.ts";
 import { instructions } from "../prompts.ts";
 import type { Step } from "../step.ts";
 import type { Draft, Reply, Turn } from "../turn.ts";
-import { agentsFallback } from "./generate.ts";
+import { agentsFallback } from "../reply-plan.ts";
 
 type Needs = "incoming" | "bundle" | "state" | "known" | "applied" | "draft" | "budget" | "rung";
 

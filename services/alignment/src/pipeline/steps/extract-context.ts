@@ -33,6 +33,13 @@ export function extractContext(means: Means): Step<Needs, "context"> {
     name: "extract-context",
     async run(turn, signal) {
       const { incoming, bundle, state, budget } = turn;
+      if (incoming.opening) {
+        const context = plainContext("");
+        return {
+          context,
+          record: { skipped: "an opening has no message", ...recorded(context, bundle) },
+        };
+      }
       if (bundle.settings.context === "disabled") {
         const embedded = await tried(() => embedOne(embedder, incoming.text, budget), signal);
         const context = { ...plainContext(incoming.text), vector: embedded.value };

@@ -2,7 +2,7 @@ import { isIn, out, type RuleCandidate } from "../../domain/candidates.ts";
 import type { CompiledBundle } from "../../domain/compiled-bundle.ts";
 import { customersHalf } from "../../domain/customers-half.ts";
 import { byScores, matchedOf } from "../../domain/rule-scores.ts";
-import { chosen, waiting } from "../awaited-rules.ts";
+import { chosen, proactive, waiting } from "../awaited-rules.ts";
 import { tried } from "../degrade.ts";
 import { extractedOf, judged, moveOf, verdicts } from "../judgement.ts";
 import type { RulesAnswer } from "../judgement-shapes.ts";
@@ -11,6 +11,7 @@ import type { Means } from "../means.ts";
 import { modelCalls } from "../model-calls.ts";
 import type { Step } from "../step.ts";
 import type { RecordPart } from "../turn-recorder.ts";
+import { speculate, type Speculation } from "../speculation.ts";
 import { proposedCalls } from "../tool-proposals.ts";
 import type { Turn } from "../turn.ts";
 import { recorded, understanding } from "./extract-context.ts";
@@ -26,10 +27,18 @@ type Needs =
   | "known"
   | "rules"
   | "scenarios"
+  | "memories"
   | "budget"
   | "rung";
 
-type Adds = "rules" | "matched" | "judgedMove" | "extracted" | "proposed" | "context";
+type Adds =
+  | "rules"
+  | "matched"
+  | "judgedMove"
+  | "extracted"
+  | "proposed"
+  | "context"
+  | "speculation";
 
 /**
  * Which candidates truly apply: by their scores where these decide, else by a model's judgement. Fused,
@@ -42,11 +51,13 @@ export function filterRules(means: Means): Step<Needs, Adds> {
     async run(turn, signal) {
       const { bundle } = turn;
       const picked = chosen(turn);
-      const candidates = picked ?? waiting(turn);
+      const candidates = picked ?? (turn.incoming.opening ? proactive(turn.rules) : waiting(turn));
       const given = caseOf(candidates, turn);
-      const scored = (record: RecordPart) => ({
-        ...decided(customersHalf(byScores(candidates, given.best, bundle.settings), turn)),
+      const guessed = customersHalf(byScores(candidates, given.best, bundle.settings), turn);
+      const scored = (record: RecordPart, speculation?: Speculation) => ({
+        ...decided(guessed),
         ...nothingJudged(turn),
+        speculation,
         record,
       });
       const mode = bundle.settings.judgement;
@@ -59,15 +70,19 @@ export function filterRules(means: Means): Step<Needs, Adds> {
       const isOpen = mode === "fused" ? open.rules || open.scenario || open.tools : open.rules;
       if (picked || !isOpen) return scored({ skipped: "the scores decide" });
 
+      const speculation = await speculate(guessed, turn, means);
       if (mode === "separate") {
         const answer = await tried(() => judged("rules", given, turn, calls), signal);
-        if (answer.fault) return scored({ ...calls.record, degraded: answer.fault.reason });
+        if (answer.fault)
+          return scored({ ...calls.record, degraded: answer.fault.reason }, speculation);
         const rules = byJudgement(candidates, given, answer.value, bundle);
-        return { ...decided(rules), ...nothingJudged(turn), record: calls.record };
+        const { record } = calls;
+        return { ...decided(rules), ...nothingJudged(turn), speculation, record };
       }
 
       const answer = await tried(() => judged("judgement", given, turn, calls), signal);
-      if (answer.fault) return scored({ ...calls.record, degraded: answer.fault.reason });
+      if (answer.fault)
+        return scored({ ...calls.record, degraded: answer.fault.reason }, speculation);
       const { value } = answer;
       const context =
         bundle.settings.context === "llm" ? understanding(turn.context, value) : turn.context;
@@ -76,6 +91,7 @@ export function filterRules(means: Means): Step<Needs, Adds> {
         judgedMove: moveOf(given, value.move, bundle),
         extracted: extractedOf(given, value, bundle, calls.id),
         proposed: proposedCalls(given.tools, value.calls),
+        speculation,
         context,
         record: { ...calls.record, ...recorded(context, bundle) },
       };
@@ -88,7 +104,13 @@ export function filterRules(means: Means): Step<Needs, Adds> {
 }
 
 function nothingJudged({ context }: Pick<Turn, "context">) {
-  return { judgedMove: undefined, extracted: [], proposed: undefined, context };
+  return {
+    judgedMove: undefined,
+    extracted: [],
+    proposed: undefined,
+    speculation: undefined,
+    context,
+  };
 }
 
 function decided(rules: readonly RuleCandidate[]) {

@@ -1,9 +1,16 @@
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import { Channel } from "@soldier/proto/common/v1/resource";
-import { type Session, SessionStatus } from "@soldier/proto/session/v1/session";
+import {
+  type Session,
+  SessionStatus,
+  type Turn as SessionTurn,
+  TurnOutcome,
+  TurnSchema,
+} from "@soldier/proto/session/v1/session";
 import { BeginTurnResult, type BeginTurnResponse } from "@soldier/proto/session/v1/session_service";
 import type { CompiledBundle } from "../../domain/compiled-bundle.ts";
 import type { TurnSettings } from "../../domain/turn-settings.ts";
@@ -18,6 +25,7 @@ type Adds =
   | "bundle"
   | "session"
   | "history"
+  | "superseded"
   | "customer"
   | "off"
   | "budget"
@@ -61,7 +69,11 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
         receivedAt,
         bundle,
         session,
-        history: begun.history.slice(-settings.history_turns_max),
+        history: [
+          ...begun.history.slice(-settings.history_turns_max),
+          ...begun.supersededTexts.map((text) => unanswered(text, begun)),
+        ],
+        superseded: begun.supersededTexts,
         customer,
         off: switchedOff(settings, session),
         budget: AbortSignal.any([signal, AbortSignal.timeout(settings.turn_timeout_ms)]),
@@ -69,6 +81,13 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
       };
     },
   };
+}
+
+/** A message whose turn was superseded, as a turn that came to nothing: what applied before still did. */
+function unanswered(userText: string, { history, turnNumber }: BeginTurnResponse): SessionTurn {
+  const rules = history.at(-1)?.rules ?? [];
+  const outcome = TurnOutcome.SUPERSEDED;
+  return create(TurnSchema, { number: turnNumber, userText, rules, outcome });
 }
 
 interface Opening {
@@ -131,6 +150,7 @@ async function begin(
         } as const)
       : ({ case: "sessionId", value: incoming.sessionId } as const),
     turnId,
+    text: incoming.text,
     idempotencyKey: incoming.idempotencyKey,
     requestHash: hashOf(incoming),
     leaseMs: BigInt(means.limits.leaseMs),
