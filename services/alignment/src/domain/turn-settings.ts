@@ -68,7 +68,7 @@ export const turnDefaults = {
       slope: z.number().min(0).max(1_000).default(16),
       match_threshold: share.default(0.5),
       certain_threshold: share.default(0.9),
-      lead: share.default(0.04),
+      lead: share.default(0.03),
     })
     .prefault({}),
   navigation: z
