@@ -1,5 +1,5 @@
-import { type CelInput, celEnv, isCelError, parse, plan } from "@bufbuild/cel";
-import { strings } from "@bufbuild/cel/ext";
+import { type CelInput, isCelError, parse, plan } from "@bufbuild/cel";
+import { meteredEnvironment } from "./expression-budget.ts";
 import type { KnownValues } from "./known-values.ts";
 
 /** What an expression came to; one that can't be evaluated counts as false, and says why. */
@@ -10,7 +10,7 @@ export interface Verdict {
 
 type Program = (bindings: Readonly<Record<string, CelInput>>) => Verdict;
 
-const environment = celEnv({ funcs: strings });
+const metered = meteredEnvironment();
 
 /** The CEL expressions of one bundle: each is planned once, at its first use. */
 export interface Expressions {
@@ -57,9 +57,10 @@ export function bindingsOf(known: KnownValues): Bindings {
 
 function compile(expression: string): Program {
   try {
-    const evaluate = plan(environment, parse(expression));
+    const evaluate = plan(metered.environment, parse(expression));
     return (bindings) => {
-      const result = evaluate(bindings);
+      const result = metered.budgeted(() => evaluate(bindings));
+      if (result === undefined) return { holds: false, error: "takes too long" };
       if (isCelError(result)) return { holds: false, error: result.message };
       if (typeof result !== "boolean") return { holds: false, error: "is not true or false" };
       return { holds: result };

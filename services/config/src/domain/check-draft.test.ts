@@ -141,6 +141,30 @@ describe("a scenario", () => {
     ]);
   });
 
+  it("may have edges that need nothing, and is doubted when two of them leave one step", () => {
+    const two = {
+      id: "a",
+      transitions: [{ to_step_id: "b" }, { to_step_id: "c" }, { to_step_id: "d", priority: 1 }],
+    };
+    const ends = ["b", "c", "d"].map((id) => step(id, [], { terminal: true }));
+    expect(found(scenario([two, ...ends]))).toEqual([]);
+    expect(found(scenario([two, ...ends]), "warnings")).toEqual([
+      "scenarios/s.steps[0].transitions[1] NEVER_TAKEN",
+    ]);
+  });
+
+  it("is refused guards that would take long in every turn, with their place", () => {
+    const guard = "[1].all(a, [1].all(b, [1].all(c, true)))";
+    const steps = [
+      { id: "a", transitions: [{ to_step_id: "b", guard }] },
+      step("b", [], { terminal: true }),
+    ];
+    expect(found(scenario(steps, { entry_guard: guard }))).toEqual([
+      "scenarios/s.entry_guard EXPRESSION_TOO_LARGE",
+      "scenarios/s.steps[0].transitions[0].guard EXPRESSION_TOO_LARGE",
+    ]);
+  });
+
   it("requires only fields that are defined or collected", () => {
     const steps = [
       step("a", ["b"], { collects: ["size"] }),
@@ -175,6 +199,19 @@ describe("relations", () => {
       relation("DEPENDS_ANY", "b", "c", "a"),
     ]);
     expect(problem?.description).toContain("dependencies go in a circle: a → b → a");
+  });
+
+  it("refuse a choice among fewer than two rules", () => {
+    const group = { name: "g", rule_ids: ["b", "c"] };
+    const toGroup = { ...relation("DISAMBIGUATES", "a"), to: [{ group_id: "g" }] };
+    expect(cycle([relation("DISAMBIGUATES", "a", "b", "c")])).toEqual([]);
+    expect(cycle([toGroup], [group])).toEqual([]);
+    expect(cycle([relation("DISAMBIGUATES", "a", "b")])).toMatchObject([
+      {
+        field: "relations/disambiguates:a:b.to",
+        reason: "DISAMBIGUATION_NEEDS_TWO_TARGETS",
+      },
+    ]);
   });
 
   it("refuse a circle through a group", () => {

@@ -15,13 +15,34 @@ type Graph = ReadonlyMap<string, readonly Edge[]>;
 /** More cycles are not told: each one mended shows the next. */
 const cyclesMax = 20;
 
-/** Refuses circles of overrides and circles of dependencies, each named with all its members. */
+/**
+ * Refuses circles of overrides and circles of dependencies, each named with all its members, and
+ * choices among fewer than two.
+ */
 export function checkRelations(draft: AgentDocument, index: DraftIndex): readonly Problem[] {
   const overrides = graphOf(draft, [RelationKind.OVERRIDES]);
   const depends = graphOf(draft, [RelationKind.DEPENDS_ALL, RelationKind.DEPENDS_ANY]);
   return [
     ...cyclesIn(overrides).map((cycle) => told("overrides", cycle, index)),
     ...cyclesIn(depends).map((cycle) => told("dependencies", cycle, index)),
+    ...draft.relations.flatMap((relation) => choiceProblem(relation, draft)),
+  ];
+}
+
+/** A customer can only be asked which of several is meant. */
+function choiceProblem(relation: Relation, { ruleGroups }: AgentDocument): readonly Problem[] {
+  if (relation.kind !== RelationKind.DISAMBIGUATES) return [];
+  const options = relation.to.flatMap(({ target }) => {
+    if (target.case !== "groupId") return target.value ?? [];
+    return ruleGroups.find(({ id }) => id === target.value)?.ruleIds ?? [];
+  });
+  if (new Set(options).size >= 2) return [];
+  return [
+    {
+      field: `${placeOf("relations", relation)}.to`,
+      reason: "DISAMBIGUATION_NEEDS_TWO_TARGETS",
+      description: "names one rule; a customer is asked which of at least two is meant",
+    },
   ];
 }
 

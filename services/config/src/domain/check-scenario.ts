@@ -1,4 +1,4 @@
-import type { Scenario, Step } from "@soldier/proto/config/v1/scenario";
+import type { Scenario, Step, Transition } from "@soldier/proto/config/v1/scenario";
 import { type Notes, unknownName } from "./problem.ts";
 import { checkExpression, type Vocabulary } from "./vocabulary.ts";
 
@@ -23,6 +23,7 @@ function checkStep(step: Step, field: string, notes: Notes, known: Vocabulary): 
       notes.wrong(place, "NAME_UNKNOWN", unknownName("field", required.field, known.fields));
     }
   const ids = new Set<string>();
+  let unasked: Transition | undefined;
   for (const [i, transition] of step.transitions.entries()) {
     const place = `${field}.transitions[${i}]`;
     if (ids.has(transition.id)) {
@@ -31,11 +32,16 @@ function checkStep(step: Step, field: string, notes: Notes, known: Vocabulary): 
     }
     ids.add(transition.id);
     checkExpression(notes, `${place}.guard`, transition.guard, known);
-    if (!transition.condition && !transition.guard && transition.examples.length === 0) {
-      const text = "has neither a condition nor a guard: nothing says when it is taken";
-      notes.doubtful(`${place}.condition`, "NEVER_MATCHES", text);
-    }
+    if (unasked !== undefined && isUnasked(transition) && transition.priority <= unasked.priority) {
+      const text = `is never taken: "${unasked.id}" comes first, and needs nothing either`;
+      notes.doubtful(place, "NEVER_TAKEN", text);
+    } else if (isUnasked(transition)) unasked = transition;
   }
+}
+
+/** Followed as soon as the step is done, whatever is said. */
+function isUnasked({ condition, guard, examples }: Transition): boolean {
+  return !condition && !guard && examples.length === 0;
 }
 
 function checkGraph(scenario: Scenario, notes: Notes): void {

@@ -26,6 +26,15 @@ describe("an expression", () => {
     expect(readExpression("(".repeat(5000)).error).toBeDefined();
   });
 
+  it("is refused when it is too large to be evaluated in every turn", () => {
+    const nested = (depth: number): string =>
+      depth === 0 ? "true" : `[1].all(x${depth}, ${nested(depth - 1)})`;
+    expect(readExpression(nested(2)).excess).toBeUndefined();
+    expect(readExpression(nested(3)).excess).toBe("nests macros 3 deep; at most 2 are evaluated");
+    expect(readExpression(`[${"1,".repeat(990)}1].size() > 0`).excess).toBeUndefined();
+    expect(readExpression(`[${"1,".repeat(1_000)}1].size() > 0`).excess).toContain("at most 1000");
+  });
+
   it("tells functions that CEL does not have", () => {
     expect(
       readExpression("size(a) > 1 && a.trim() != '' && a.matches('x') && foo(a) && a.bar()"),

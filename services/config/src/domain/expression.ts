@@ -15,6 +15,8 @@ export interface NameUse {
 export interface Expression {
   /** Why it does not compile. */
   readonly error?: string;
+  /** Why it would take too long in every turn. */
+  readonly excess?: string;
   /** Each free name once per key. */
   readonly names: readonly NameUse[];
   /** Functions and methods called that CEL does not have. */
@@ -26,33 +28,57 @@ const functions = celEnv({ funcs: strings }).funcs;
 /** Macros leave no call behind; these are calls that the planner answers itself. */
 const builtInCalls = /^(?:[^A-Za-z]|@)/;
 
+/** More parts than that are a program, and loops in loops in loops take their time in every turn. */
+const partsMax = 1_000;
+const nestedLoopsMax = 2;
+
 /** Parses the expression; the same text is parsed once. */
 export const readExpression = remembered(20_000, (text): Expression => {
   try {
     const names = new Map<string, NameUse>();
     const unknownFunctions = new Set<string>();
+    const size = { parts: 0, nestedLoops: 0 };
     walk(parse(text).expr, new Set(), {
+      part(loops) {
+        size.parts++;
+        size.nestedLoops = Math.max(size.nestedLoops, loops);
+      },
       name: (use) => names.set(`${use.root} ${use.key ?? ""}`, use),
       call(name) {
         if (!builtInCalls.test(name) && !functions.find(name)) unknownFunctions.add(name);
       },
     });
-    return { names: [...names.values()], unknownFunctions: [...unknownFunctions] };
+    const excess = excessOf(size);
+    return {
+      ...(excess !== undefined && { excess }),
+      names: [...names.values()],
+      unknownFunctions: [...unknownFunctions],
+    };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return { error: why.replace("<input>:", "at line "), names: [], unknownFunctions: [] };
   }
 });
 
+function excessOf({ parts, nestedLoops }: { parts: number; nestedLoops: number }) {
+  if (parts > partsMax) return `has ${parts} parts; at most ${partsMax} are evaluated`;
+  if (nestedLoops > nestedLoopsMax)
+    return `nests macros ${nestedLoops} deep; at most ${nestedLoopsMax} are evaluated`;
+  return undefined;
+}
+
 interface Visitor {
+  /** With the number of macros that it is inside of. */
+  part(loops: number): void;
   name(use: NameUse): void;
   call(name: string): void;
 }
 
-function walk(expr: Expr | undefined, bound: ReadonlySet<string>, visit: Visitor): void {
+function walk(expr: Expr | undefined, bound: ReadonlySet<string>, visit: Visitor, loops = 0): void {
   const kind = expr?.exprKind;
+  if (kind?.case) visit.part(loops);
   const each = (children: readonly (Expr | undefined)[]) => {
-    for (const child of children) walk(child, bound, visit);
+    for (const child of children) walk(child, bound, visit, loops);
   };
   switch (kind?.case) {
     case "identExpr":
@@ -60,7 +86,7 @@ function walk(expr: Expr | undefined, bound: ReadonlySet<string>, visit: Visitor
       return;
     case "selectExpr": {
       const root = freeName(kind.value.operand, bound);
-      if (root === undefined) return walk(kind.value.operand, bound, visit);
+      if (root === undefined) return walk(kind.value.operand, bound, visit, loops);
       return visit.name({ root, key: kind.value.field });
     }
     case "callExpr": {
@@ -82,7 +108,7 @@ function walk(expr: Expr | undefined, bound: ReadonlySet<string>, visit: Visitor
       each([iterRange, accuInit]);
       const within = new Set([...bound, iterVar, iterVar2, accuVar]);
       for (const part of [inside.loopCondition, inside.loopStep, inside.result])
-        walk(part, within, visit);
+        walk(part, within, visit, loops + 1);
       return;
     }
     case "constExpr":

@@ -65,6 +65,8 @@ export function checkExpression(
   const expression = readExpression(text);
   if (expression.error !== undefined)
     return notes.wrong(field, "EXPRESSION_INVALID", `is not a CEL expression: ${expression.error}`);
+  if (expression.excess !== undefined)
+    notes.wrong(field, "EXPRESSION_TOO_LARGE", expression.excess);
   for (const name of expression.unknownFunctions)
     notes.wrong(field, "EXPRESSION_INVALID", `CEL has no function ${name}()`);
   for (const use of expression.names) checkUse(notes, field, use, known, more);
