@@ -100,9 +100,9 @@ export const controls: readonly Control[] = [
       {
         name: "relay-marks-first",
         file: "libs/events/src/relay.ts",
-        find: "  async function send(row: OutboxRow): Promise<void> {\n    try {",
+        find: "  async function send(row: OutboxRow): Promise<void> {\n    let receipt: Receipt | undefined;\n    try {",
         replace:
-          "  async function send(row: OutboxRow): Promise<void> {\n    try {\n      await markPublished(sql, [row.seq]);",
+          "  async function send(row: OutboxRow): Promise<void> {\n    let receipt: Receipt | undefined;\n    try {\n      await markPublished(sql, [{ seq: row.seq, receipt: undefined }]);",
       },
     ],
     points: { "relay-before-publish": 0.01 },

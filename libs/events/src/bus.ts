@@ -34,17 +34,32 @@ export interface DeadLetter {
 /** Keeps a dead letter for good, or rejects; then it is tried again. */
 export type DeadLetterSink = (letter: DeadLetter) => Promise<void>;
 
+/** Where a broker has stored an event. */
+export interface Receipt {
+  /** The broker's log, another one when it was made anew. */
+  readonly log: string;
+  /** Grows from event to event of one log. */
+  readonly position: number;
+}
+
 /**
  * Carries events from those who cause them to those who follow. The promises, for every
  * implementation, are in event-bus.contract.ts.
  */
 export interface EventBus {
   /**
-   * Resolves when the event is stored, or taken by every durable consumer: it can no longer be lost.
+   * Resolves when the event is stored, to where, or, without a broker, taken by every durable consumer.
    * Publishing the same id again is harmless. Rejects with the Fault "unavailable" when the
    * broker can't be reached; whether it has stored the event is then unknown.
    */
-  publish(event: Event, signal?: AbortSignal): Promise<void>;
+  publish(event: Event, signal?: AbortSignal): Promise<Receipt | undefined>;
+  /**
+   * Whether the event is still where its receipt says. A broker that came back with older data has
+   * lost the end of its log. Rejects like publish.
+   */
+  holds(receipt: Receipt, eventId: string): Promise<boolean>;
+  /** Grows each time that the broker was away and is back: what it holds may be older then. */
+  returns(): number;
   /**
    * Takes each event on the topics at least once, in no promised order: everything since the durable
    * consumer was first declared at the latest, also what was published while it was down. Each

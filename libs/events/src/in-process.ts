@@ -47,7 +47,13 @@ export function inProcessBus(options: InProcessOptions): EventBus {
   });
 
   return {
-    publish: (event, signal) => untilAborted(deliver(hub, awaited, event, signal), signal),
+    async publish(event, signal) {
+      await untilAborted(deliver(hub, awaited, event, signal), signal);
+      return undefined;
+    },
+    // It was taken, and nothing is kept that could be lost.
+    holds: async () => true,
+    returns: () => 0,
 
     async consume(consumption, handle) {
       const stack = new AsyncDisposableStack();

@@ -14,6 +14,11 @@ export function headersOf(event: Event): MsgHdrs {
   return made;
 }
 
+/** The id of the event in a message; empty for one that isn't ours. */
+export function idOf(message: { readonly header: MsgHdrs }): string {
+  return message.header.get(idHeader);
+}
+
 /** The headers of a message that a consumer gives up: its own, and why. */
 export function deadLetterHeaders(
   message: JsMsg,

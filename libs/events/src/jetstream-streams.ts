@@ -6,6 +6,7 @@ import {
   RetentionPolicy,
   StorageType,
   type StreamConfig,
+  type StreamInfo,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
 import { domainOf } from "./event.ts";
@@ -24,6 +25,8 @@ const streamNameInUse = 10_058;
 export interface Streams {
   /** The stream that holds the topic's domain, declared. */
   streamFor(topic: string): Promise<string>;
+  /** The name of the topic's stream together with when it was made: another one is another log. */
+  logFor(topic: string): Promise<string>;
   deadLetterStream(): Promise<string>;
   /** The durable consumer on one topic, declared; server 2.9 has one filter per consumer. */
   durableFor(consumer: string, topic: string): Promise<{ stream: string; name: string }>;
@@ -41,6 +44,7 @@ export interface StreamsOptions {
 /** Streams and consumers as our code wants them: made when absent, brought in line when not, once per process. */
 export function streams({ manager, root, replicas, keepHours }: StreamsOptions): Streams {
   const declared = new Map<string, Promise<string>>();
+  const logs = new Map<string, Promise<string>>();
 
   function stream(name: string, subject: string): Promise<string> {
     const found = declared.get(name);
@@ -75,6 +79,15 @@ export function streams({ manager, root, replicas, keepHours }: StreamsOptions):
 
   return {
     streamFor,
+    async logFor(topic) {
+      const name = await streamFor(topic);
+      const found = logs.get(name);
+      if (found) return found;
+      const made = manager.streams.info(name).then(logOf);
+      logs.set(name, made);
+      made.catch(() => logs.delete(name));
+      return made;
+    },
     deadLetterStream: () => stream(`${root}_dead_letters`, `${root}_dead_letters.>`),
     async durableFor(consumer, topic) {
       const name = `${consumer}_${topic.replace(".", "_")}`;
@@ -92,8 +105,16 @@ export function streams({ manager, root, replicas, keepHours }: StreamsOptions):
       });
       return { stream: inStream, name };
     },
-    forget: () => declared.clear(),
+    forget() {
+      declared.clear();
+      logs.clear();
+    },
   };
+}
+
+/** A stream's name and when it was made. */
+export function logOf({ config, created }: Pick<StreamInfo, "config" | "created">): string {
+  return `${config.name} ${created}`;
 }
 
 /** Whether the broker has lost, or never had, the stream or consumer. */

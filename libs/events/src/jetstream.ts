@@ -1,4 +1,9 @@
-import { jetstream, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
+import {
+  jetstream,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstreamManager,
+} from "@nats-io/jetstream";
 import {
   connect,
   type ConnectionOptions,
@@ -7,12 +12,12 @@ import {
 } from "@nats-io/transport-node";
 import { Fault } from "@soldier/kernel/fault";
 import type { Log } from "@soldier/kernel/log";
-import type { EventBus } from "./bus.ts";
+import type { EventBus, Receipt } from "./bus.ts";
 import type { EventsSettings } from "./events-settings.ts";
 import { type Event, subjectOf } from "./event.ts";
 import { consumeTopic, listenTo, type Source } from "./jetstream-consumer.ts";
-import { headersOf } from "./jetstream-message.ts";
-import { isMissing, streams } from "./jetstream-streams.ts";
+import { headersOf, idOf } from "./jetstream-message.ts";
+import { isMissing, logOf, streams } from "./jetstream-streams.ts";
 import { traced } from "./tracing.ts";
 import { untilAborted } from "./until-aborted.ts";
 
@@ -30,7 +35,6 @@ export async function jetStreamBus(options: JetStreamOptions): Promise<EventBus>
   const { settings, opened, log } = options;
   const connection = await connected(settings);
   opened.defer(() => connection.close());
-  reportOutages(connection, log);
   const { root, replicas, keep_hours: keepHours } = settings;
   const manager = await jetstreamManager(connection).catch((error: unknown) => {
     throw unreachable(settings, error);
@@ -42,8 +46,12 @@ export async function jetStreamBus(options: JetStreamOptions): Promise<EventBus>
     log,
   };
 
+  const returned = watchOutages(connection, log, () => source.streams.forget());
+
   return {
     publish: (event, signal) => untilAborted(store(source, event), signal),
+    holds: (receipt, eventId) => holds(manager, receipt, eventId),
+    returns: () => returned.count,
 
     async consume(consumption, handle) {
       if (!/^[A-Za-z0-9_-]+$/.test(consumption.consumer))
@@ -61,14 +69,37 @@ export async function jetStreamBus(options: JetStreamOptions): Promise<EventBus>
   };
 }
 
-async function store({ client, streams: declared, root }: Source, event: Event): Promise<void> {
+async function store({ client, streams: declared, root }: Source, event: Event): Promise<Receipt> {
   const subject = subjectOf(event, root);
   try {
-    await declared.streamFor(event.topic);
+    const log = await declared.logFor(event.topic);
     const headers = headersOf(event);
-    await client.publish(subject, event.payload, { headers, timeout: storeTimeoutMs });
+    const stored = await client.publish(subject, event.payload, {
+      headers,
+      timeout: storeTimeoutMs,
+    });
+    return { log, position: stored.seq };
   } catch (error) {
     throw storeFault(event, error, () => declared.forget());
+  }
+}
+
+async function holds(
+  manager: JetStreamManager,
+  { log, position }: Receipt,
+  eventId: string,
+): Promise<boolean> {
+  const [stream = ""] = log.split(" ");
+  try {
+    if (logOf(await manager.streams.info(stream)) !== log) return false;
+    const message = await manager.streams.getMessage(stream, { seq: position });
+    return message !== null && idOf(message) === eventId;
+  } catch (error) {
+    if (error instanceof JetStreamApiError && isMissing(error)) return false;
+    throw new Fault("unavailable", "the broker can't be asked what it holds", {
+      cause: error,
+      reason: "NATS_UNAVAILABLE",
+    });
   }
 }
 
@@ -124,17 +155,23 @@ function unreachable(settings: EventsSettings, cause: unknown): Fault {
   );
 }
 
-/** One line when it goes and one when it is back. */
-function reportOutages(connection: NatsConnection, log: Log): void {
+/** One line when it goes and one when it is back, and how often it has come back. */
+function watchOutages(connection: NatsConnection, log: Log, back: () => void): { count: number } {
+  const returned = { count: 0 };
   const watch = async () => {
     for await (const status of connection.status()) {
       const { type } = status;
       if (type === "disconnect") log.warn({}, "the event broker is away");
-      if (type === "reconnect") log.info({}, "the event broker is back");
+      if (type === "reconnect") {
+        returned.count += 1;
+        back(); // it may have lost its streams
+        log.info({}, "the event broker is back");
+      }
       if (type === "error") log.warn({ err: status.error }, "the event broker complains");
     }
   };
   watch().catch((error: unknown) => log.error({ err: error }, "watching the event broker ended"));
+  return returned;
 }
 
 /** One for each topic; all are closed when one can't be opened, and with the bus at the latest. */

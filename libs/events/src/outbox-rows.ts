@@ -1,4 +1,5 @@
 import type { Sql } from "postgres";
+import type { Receipt } from "./bus.ts";
 import type { Event } from "./event.ts";
 
 /** An event in the outbox, claimed by this relay. */
@@ -8,6 +9,12 @@ export interface OutboxRow {
   /** Attempts that failed. */
   readonly attempts: number;
   readonly event: Event;
+}
+
+/** A row that was published, and where to, when it is stored anywhere. */
+export interface PublishedRow {
+  readonly seq: string;
+  readonly receipt: Receipt | undefined;
 }
 
 interface StoredRow {
@@ -31,18 +38,15 @@ export async function claim(
   sql: Sql,
   rowsMax: number,
   claimMs: number,
-  done: readonly string[] = [],
+  done: readonly PublishedRow[] = [],
 ): Promise<readonly OutboxRow[]> {
   // A claim that has run out meanwhile must not be claimed here: a row is updated once.
   const rows = await sql<StoredRow[]>`
-    with done as (
-      update outbox set published_at = now(), last_error = null
-      where seq = any(${[...done]}::bigint[])
-    ),
+    with done as (${marking(sql, done)}),
     due as materialized (
       select seq from outbox
       where published_at is null and next_attempt_at <= now()
-        and seq <> all(${[...done]}::bigint[])
+        and seq <> all(${done.map(({ seq }) => seq)}::bigint[])
       order by seq limit ${rowsMax}
       for update skip locked
     )
@@ -59,10 +63,53 @@ export async function renew(sql: Sql, seqs: readonly string[], claimMs: number):
     where seq = any(${[...seqs]}::bigint[]) and published_at is null`;
 }
 
-export async function markPublished(sql: Sql, seqs: readonly string[]): Promise<void> {
+export async function markPublished(sql: Sql, rows: readonly PublishedRow[]): Promise<void> {
+  await marking(sql, rows);
+}
+
+function marking(sql: Sql, rows: readonly PublishedRow[]) {
+  return sql`
+    update outbox set published_at = now(), last_error = null,
+      receipt_log = done.log, receipt_position = done.position
+    from unnest(
+      ${rows.map(({ seq }) => seq)}::bigint[],
+      ${rows.map(({ receipt }) => receipt?.log ?? null)}::text[],
+      ${rows.map(({ receipt }) => receipt?.position ?? null)}::bigint[]
+    ) as done (seq, log, position)
+    where outbox.seq = done.seq`;
+}
+
+/** A published row with what its receipt says. */
+export interface Receipted {
+  readonly seq: string;
+  readonly eventId: string;
+  readonly receipt: Receipt;
+}
+
+/** Up to `rowsMax` published rows with a receipt, the latest first, before the given one. */
+export async function readReceipts(
+  sql: Sql,
+  rowsMax: number,
+  before?: string,
+): Promise<readonly Receipted[]> {
+  const rows = await sql<{ seq: string; id: string; log: string; position: string }[]>`
+    select seq, id, receipt_log as log, receipt_position as position from outbox
+    where published_at is not null and receipt_log is not null
+      and (${before ?? null}::bigint is null or seq < ${before ?? null}::bigint)
+    order by seq desc limit ${rowsMax}`;
+  return rows.map(({ seq, id, log, position }) => ({
+    seq,
+    eventId: id,
+    receipt: { log, position: Number(position) },
+  }));
+}
+
+/** Makes published rows wait for a relay again. */
+export async function unpublish(sql: Sql, seqs: readonly string[]): Promise<void> {
   await sql`
-    update outbox set published_at = now(), last_error = null
-    where seq = any(${[...seqs]}::bigint[])`;
+    update outbox set published_at = null, next_attempt_at = now(),
+      receipt_log = null, receipt_position = null
+    where seq = any(${[...seqs]}::bigint[]) and published_at is not null`;
 }
 
 /** Ends the claim; the row is due again after the delay. */

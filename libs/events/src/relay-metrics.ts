@@ -14,6 +14,12 @@ export const failed = new Counter({
   labelNames,
 });
 
+export const republished = new Counter({
+  name: "soldier_outbox_republished_total",
+  help: "Events published again because the broker came back without them",
+  labelNames,
+});
+
 export const backlog = new Gauge({
   name: "soldier_outbox_backlog",
   help: "Events not yet published",

@@ -3,18 +3,20 @@ import { Fault } from "@soldier/kernel/fault";
 import { type Log, silentLog } from "@soldier/kernel/log";
 import type { Sql } from "postgres";
 import { reasonOf } from "./backoff.ts";
-import type { EventBus } from "./bus.ts";
+import type { EventBus, Receipt } from "./bus.ts";
 import {
   claim,
   markPublished,
   type OutboxRow,
+  type PublishedRow,
   postpone,
   prunePublished,
   readBacklog,
   release,
   renew,
 } from "./outbox-rows.ts";
-import { backlog, failed, oldestAge, published } from "./relay-metrics.ts";
+import { publishLostAgain } from "./reconcile.ts";
+import { backlog, failed, oldestAge, published, republished } from "./relay-metrics.ts";
 
 export interface RelayOptions {
   readonly sql: Sql;
@@ -47,6 +49,8 @@ const markWithinMs = 50;
 /** For a broker or a database that is away: it isn't the row's fault, so the delay doesn't grow. */
 const awayDelayMs = 1_000;
 const housekeepingMs = 10_000;
+/** How soon a broker's return is noticed; nothing is asked while it stays. */
+const reconcileMs = 500;
 const pruneMax = 5_000;
 
 /**
@@ -67,9 +71,10 @@ export function startRelay(options: RelayOptions): Relay {
   const claims = new Map<string, number>();
   const sending = new Set<Promise<void>>();
   let poked = Promise.withResolvers<void>();
-  /** Published, and claimed until they are marked. */
-  const toMark = new Set<string>();
+  /** Published, and claimed until they are marked; by seq. */
+  const toMark = new Map<string, PublishedRow>();
   let markTimer: NodeJS.Timeout | undefined;
+  let reconciledAt = -1;
   const database = outage(log, name, "the outbox can't be reached");
   const broker = outage(log, name, "events can't be published now");
 
@@ -85,7 +90,7 @@ export function startRelay(options: RelayOptions): Relay {
   }
 
   async function claimed(rowsMax: number): Promise<readonly OutboxRow[]> {
-    const done = [...toMark];
+    const done = [...toMark.values()];
     try {
       const rows = await claim(sql, rowsMax, claimMs, done);
       database.over();
@@ -117,28 +122,29 @@ export function startRelay(options: RelayOptions): Relay {
   }
 
   async function send(row: OutboxRow): Promise<void> {
+    let receipt: Receipt | undefined;
     try {
       const patience = AbortSignal.timeout(publishTimeoutMs);
-      await bus.publish(row.event, AbortSignal.any([patience, givingUp.signal]));
+      receipt = await bus.publish(row.event, AbortSignal.any([patience, givingUp.signal]));
     } catch (error) {
       return await putBack(row, error);
     }
     broker.over();
     published.inc({ outbox: name });
-    markSoon(row.seq);
+    markSoon({ seq: row.seq, receipt });
   }
 
   /** With the next look for rows, which is soon when there is much to do. */
-  function markSoon(seq: string): void {
-    toMark.add(seq);
+  function markSoon(row: PublishedRow): void {
+    toMark.set(row.seq, row);
     markTimer ??= setTimeout(() => {
       markTimer = undefined;
       if (toMark.size > 0) poked.resolve();
     }, markWithinMs).unref();
   }
 
-  function marked(seqs: readonly string[]): void {
-    for (const seq of seqs) {
+  function marked(rows: readonly PublishedRow[]): void {
+    for (const { seq } of rows) {
       toMark.delete(seq);
       claims.delete(seq);
     }
@@ -147,7 +153,7 @@ export function startRelay(options: RelayOptions): Relay {
   async function markRest(): Promise<void> {
     if (toMark.size === 0) return;
     try {
-      await markPublished(sql, [...toMark]);
+      await markPublished(sql, [...toMark.values()]);
     } catch (error) {
       // They are published again when their claims end, by the same ids: harmless.
       log.warn({ outbox: name, rows: toMark.size, err: error }, "published rows were not marked");
@@ -190,6 +196,21 @@ export function startRelay(options: RelayOptions): Relay {
     for (const seq of old) if (claims.has(seq)) claims.set(seq, now);
   }
 
+  /** At the start and each time that the broker is back: it may have come back with older data. */
+  async function reconcile(): Promise<void> {
+    const returns = bus.returns();
+    if (returns === reconciledAt) return;
+    const count = await publishLostAgain(sql, bus);
+    reconciledAt = returns;
+    if (count === 0) return;
+    republished.inc({ outbox: name }, count);
+    log.warn(
+      { outbox: name, events: count },
+      "the broker has lost events; they are published again",
+    );
+    poked.resolve();
+  }
+
   async function keepHouse(): Promise<void> {
     const { count, oldestSeconds } = await readBacklog(sql);
     backlog.set({ outbox: name }, count);
@@ -205,6 +226,7 @@ export function startRelay(options: RelayOptions): Relay {
   const loops = Promise.all([
     relay(),
     regularly(claimMs / 3, "claims were not renewed", renewClaims),
+    regularly(reconcileMs, "what the broker holds was not compared", reconcile),
     regularly(housekeepingMs, "the outbox was not tidied", keepHouse),
   ]);
 

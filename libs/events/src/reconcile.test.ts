@@ -1,0 +1,137 @@
+import { randomBytes } from "node:crypto";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { describeOn, testNats, testPostgres, type TestPostgres } from "@soldier/storage/testing";
+import { openLink } from "@soldier/storage/testing-link";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { EventBus } from "./bus.ts";
+import { anEvent } from "./event-bus.contract.ts";
+import { openBus } from "./open-bus.ts";
+import { addToOutbox, outboxMigrations } from "./outbox.ts";
+import { publishLostAgain } from "./reconcile.ts";
+import { startRelay } from "./relay.ts";
+import { removeStreams } from "./testing.ts";
+
+const backends = testPostgres([outboxMigrations]);
+
+/** A broker's log in memory, whose end can be lost as after a power cut. */
+function forgetfulBus() {
+  let log = "first";
+  let stored: string[] = [];
+  let returns = 0;
+  const bus: EventBus = {
+    async publish(event) {
+      stored.push(event.id);
+      return { log, position: stored.length };
+    },
+    holds: async (receipt, id) => receipt.log === log && stored[receipt.position - 1] === id,
+    returns: () => returns,
+    consume: () => Promise.reject(new Error("nobody consumes")),
+    broadcast: () => Promise.reject(new Error("nobody listens")),
+  };
+  return {
+    bus,
+    lacks: (ids: readonly string[]) => ids.filter((id) => !stored.includes(id)),
+    loseFrom(position: number) {
+      stored = stored.slice(0, position);
+      returns += 1;
+    },
+    beginAnew() {
+      log = randomBytes(4).toString("hex");
+      stored = [];
+      returns += 1;
+    },
+  };
+}
+
+describeOn("what a broker has lost", backends, (backend) => {
+  let place: TestPostgres & AsyncDisposable;
+  let opened: AsyncDisposableStack;
+  beforeEach(async () => {
+    opened = new AsyncDisposableStack();
+    place = opened.use(await backend.open());
+  });
+  afterEach(() => opened.disposeAsync());
+
+  async function commit(count: number): Promise<readonly string[]> {
+    const events = Array.from({ length: count }, () => anEvent({}));
+    for (const event of events) await addToOutbox(place.sql, [event]);
+    return events.map(({ id }) => id);
+  }
+  const unpublished = async () =>
+    (await place.sql`select from outbox where published_at is null`).count;
+  const relayTo = (bus: EventBus) =>
+    opened.use(startRelay({ sql: place.sql, bus, name: "test", pollMs: 10 }));
+
+  it.each([0, 1, 40, 99])("is published again, from position %i of 100 on", async (kept) => {
+    const broker = forgetfulBus();
+    const ids = await commit(100);
+    relayTo(broker.bus);
+    await expect.poll(unpublished).toBe(0);
+    broker.loseFrom(kept);
+    await expect.poll(() => broker.lacks(ids), { timeout: 5_000 }).toEqual([]);
+  });
+
+  it("is published again when the log was made anew and has grown meanwhile", async () => {
+    const broker = forgetfulBus();
+    const old = await commit(30);
+    relayTo(broker.bus);
+    await expect.poll(unpublished).toBe(0);
+    broker.beginAnew();
+    await commit(30);
+    await expect.poll(() => broker.lacks(old), { timeout: 5_000 }).toEqual([]);
+  });
+
+  it("is found by a relay that starts afterwards", async () => {
+    const broker = forgetfulBus();
+    const ids = await commit(10);
+    const relay = relayTo(broker.bus);
+    await expect.poll(unpublished).toBe(0);
+    await relay[Symbol.asyncDispose]();
+    broker.loseFrom(4);
+    relayTo(broker.bus);
+    await expect.poll(() => broker.lacks(ids), { timeout: 5_000 }).toEqual([]);
+  });
+
+  it("is nothing when the broker holds all, and nothing is published twice then", async () => {
+    const broker = forgetfulBus();
+    await commit(10);
+    relayTo(broker.bus);
+    await expect.poll(unpublished).toBe(0);
+    expect(await publishLostAgain(place.sql, broker.bus)).toBe(0);
+    expect(await unpublished()).toBe(0);
+  });
+});
+
+const [embedded] = backends;
+describeOn("a broker that lost its stream", testNats(), (nats) => {
+  it("is given the events again when it is back", { timeout: 20_000 }, async () => {
+    await using opened = new AsyncDisposableStack();
+    if (!embedded) throw new Error("the embedded PostgreSQL is always there");
+    const { sql } = opened.use(await embedded.open());
+    const { url } = opened.use(await nats.open());
+    const link = opened.use(await openLink(url));
+    const root = `test_${randomBytes(6).toString("hex")}`;
+    const settings = { root, replicas: 1, keep_hours: 1, connect_timeout_ms: 5_000 };
+    opened.defer(() => removeStreams({ ...settings, url }));
+    const bus = await openBus({ settings: { ...settings, url: link.url }, opened });
+    const got: string[] = [];
+    await bus.consume({ consumer: "notes", topics: ["thing.happened"] }, async ({ id }) => {
+      got.push(id);
+    });
+    opened.use(startRelay({ sql, bus, name: "test", pollMs: 10 }));
+    const event = anEvent({});
+    await addToOutbox(sql, [event]);
+    await expect.poll(() => got).toEqual([event.id]);
+    await expect
+      .poll(async () => (await sql`select from outbox where receipt_position is not null`).count)
+      .toBe(1);
+
+    link.cut();
+    const direct = await connect({ servers: new URL(url).host });
+    opened.defer(() => direct.close());
+    await (await jetstreamManager(direct)).streams.delete(`${root}_thing`);
+    link.mend();
+    await expect.poll(() => got, { timeout: 15_000 }).toEqual([event.id, event.id]);
+  });
+});
