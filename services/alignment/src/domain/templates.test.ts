@@ -5,7 +5,8 @@ import type { JsonRecord } from "./json.ts";
 import type { KnownValues } from "./known-values.ts";
 import { composedReply, fallbackReply } from "./reply.ts";
 import { nowhere, type Place } from "./scope.ts";
-import { fieldIn, preambles, shownText, templateCandidates } from "./templates.ts";
+import { shownText, suggestionsOf } from "./shown-text.ts";
+import { preambles, templateCandidates } from "./templates.ts";
 import { someBundle, someValues } from "./testing.ts";
 
 interface Moment {
@@ -118,9 +119,27 @@ describe("a template", () => {
       isFillable: true,
       reason: "needs a model to fill in generative.balance",
     });
-    expect(found && shownText(found, (name) => fieldIn(name) === "email")).toBe(
+    const withheld = new Set(["email"]);
+    expect(found && shownText(found, withheld)).toBe(
       "gold: {generative.balance} to {profile.email}",
     );
+  });
+  it("suggests its words, with what is to be found told in words, unless a value is withheld", () => {
+    const known = someValues({ profile: { email: "ada@x.example", plan: "gold" } });
+    const found = candidates(
+      [
+        { name: "a", text: "On {plan} you have {generative.account_balance}." },
+        { name: "b", text: "I write to {profile.email}." },
+        { name: "c", text: "Word for word.", mode: exclusive },
+        { name: "d", text: "{nowhere}" },
+      ],
+      { known },
+    );
+    const texts = (withheld: readonly string[]) =>
+      suggestionsOf(found, new Set(withheld)).map(({ text }) => text);
+    const balance = "On gold you have [account balance].";
+    expect(texts([])).toEqual([balance, "I write to ada@x.example."]);
+    expect(texts(["email"])).toEqual([balance]);
   });
   it("that only opens a reply never answers, but is offered as an opening", () => {
     const kind = "TEMPLATE_KIND_PREAMBLE";

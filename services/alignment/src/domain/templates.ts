@@ -1,4 +1,4 @@
-import { segmentsOf, type TemplatePart } from "@soldier/kernel/template-text";
+import type { TemplatePart } from "@soldier/kernel/template-text";
 import type { Rule } from "@soldier/proto/config/v1/rule";
 import type { Step } from "@soldier/proto/config/v1/scenario";
 import { TemplateKind, TemplateMode } from "@soldier/proto/config/v1/template";
@@ -170,20 +170,6 @@ export function candidate(
   return text === "" ? refusedFor(bare, "it says nothing") : { ...bare, parts, text };
 }
 
-/** Its text as a model may see it: names to fill in, and names of values withheld from it, in braces. */
-export function shownText(
-  { parts }: TemplateCandidate,
-  isWithheld: (name: string) => boolean = () => false,
-): string {
-  return parts
-    .map((part) => {
-      if (part.kind === "generative") return `{generative.${part.name}}`;
-      return part.kind === "value" && isWithheld(part.name) ? `{${part.name}}` : part.text;
-    })
-    .join("")
-    .trim();
-}
-
 /** Every name but the model's own, which have no value yet; a name without a value is never a hole. */
 function filled(
   parts: readonly TemplatePart[],
@@ -219,12 +205,6 @@ const generativePrefix = "generative.";
 export function namesOf({ parts, template }: CompiledTemplate): readonly string[] {
   const inText = parts.flatMap((part) => (part.kind === "name" ? [part.name] : []));
   return [...inText.map((name) => generativeName(name) ?? name), ...template.requiredNames];
-}
-
-/** The field that a name may mean: "email" in "profile.email", "fields.email" and "email". */
-export function fieldIn(name: string): string {
-  const [head = "", next = head] = segmentsOf(name);
-  return ["profile", "fields", "session"].includes(head) ? next : head;
 }
 
 /** A value as it can be said, lists joined by commas; undefined for one that can't, such as an object. */

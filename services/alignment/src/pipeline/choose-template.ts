@@ -15,7 +15,8 @@ import {
   pickedByWords,
   strictCandidates,
 } from "../domain/template-choice.ts";
-import { fieldIn, shownText, type TemplateCandidate } from "../domain/templates.ts";
+import { shownText } from "../domain/shown-text.ts";
+import type { TemplateCandidate } from "../domain/templates.ts";
 import { placeOf } from "../domain/turn-values.ts";
 import type { ModelCalls } from "./model-calls.ts";
 import { conversation, instructions } from "./prompts.ts";
@@ -171,7 +172,6 @@ async function choice(
   calls: ModelCalls,
 ): Promise<z.output<typeof choiceShape>> {
   const withheld = withheldFields(bundle.fields, profile);
-  const isWithheld = (name: string) => withheld.has(fieldIn(name));
   const { instructions: identity } = bundle.agent;
   const { value } = await calls.structured(
     "choose-template",
@@ -196,7 +196,7 @@ async function choice(
             dataBlock("tool_results", facts(known.results)),
             dataBlock(
               "templates",
-              offered.map((each, i) => `t${i + 1}: ${shownText(each, isWithheld)}`),
+              offered.map((each, i) => `t${i + 1}: ${shownText(each, withheld)}`),
             ),
             conversation(history, incoming.text),
           ),

@@ -1,40 +1,22 @@
 import { ReplySource, TurnOutcome } from "@soldier/proto/session/v1/session";
 import { afterEach, describe, expect, it } from "vitest";
 import type { TurnUnderTest, turnUnderTest } from "../testing.ts";
+import { scriptedDesk } from "../testing-model.ts";
 import { Desks } from "../testing-shop.ts";
 
 const desks = new Desks();
 afterEach(() => desks.stop());
 
-type Behaviour = Parameters<typeof turnUnderTest>[0];
-
-interface Choice {
-  readonly template: string;
-  readonly fields?: readonly { readonly name: string; readonly value: string }[];
-}
-
 /** With a model that chooses like this, and judges as told. */
 function withModel(
-  behaviour: Behaviour,
-  choose: Choice | object,
+  behaviour: Parameters<typeof turnUnderTest>[0],
+  choose: object,
   structured: Readonly<Record<string, unknown>> = {},
 ): Promise<TurnUnderTest> {
-  const answers = {
-    ...structured,
-    choose: "template" in choose ? { fields: [], ...choose } : choose,
-  };
-  return desks.start(behaviour, {
-    settings: {
-      model: {
-        provider: "scripted",
-        scripted: {
-          replies: ["I wrote this myself."],
-          structured: Object.fromEntries(
-            Object.entries(answers).map(([name, value]) => [name, JSON.stringify(value)]),
-          ),
-        },
-      },
-    },
+  const answer = "template" in choose ? { fields: [], ...choose } : choose;
+  return scriptedDesk(desks, behaviour, {
+    replies: ["I wrote this myself."],
+    structured: { ...structured, choose: answer },
   });
 }
 

@@ -35,6 +35,8 @@ export function enforce(means: Means): Step<Needs, "reply"> {
     name: "enforce",
     async run(turn, signal) {
       const { draft, bundle } = turn;
+      if (draft.source === "none")
+        return { reply: unchecked(draft), record: { skipped: "nothing is said" } };
       const constraints = constraintsOf(turn.applied, turn.known);
       const bindings = bindingsOf(turn.known);
       const calls = modelCalls(means, turn, "check");
@@ -101,15 +103,16 @@ export function enforce(means: Means): Step<Needs, "reply"> {
         };
       }
     },
-    off({ draft }) {
-      draft.gate.open();
-      // Nothing was written, not even a fallback: it is nobody's turn to speak.
-      const spoken = draft.failed ? TurnOutcome.DEGRADED : TurnOutcome.COMPLETED;
-      const outcome = draft.source === "none" ? TurnOutcome.SILENT : spoken;
-      const reply = { text: draft.gate.shown, source: sources[draft.source], outcome };
-      return { reply };
-    },
+    off: ({ draft }) => ({ reply: unchecked(draft) }),
   };
+}
+
+/** What was written, as it is; nothing at all when it is nobody's turn to speak. */
+function unchecked(draft: Draft): Reply {
+  draft.gate.open();
+  const spoken = draft.failed ? TurnOutcome.DEGRADED : TurnOutcome.COMPLETED;
+  const outcome = draft.source === "none" ? TurnOutcome.SILENT : spoken;
+  return { text: draft.gate.shown, source: sources[draft.source], outcome };
 }
 
 /** Every demand on a whole text: those that need no model first, then the others in one call. */
