@@ -17,7 +17,8 @@ import type { Means } from "./pipeline/means.ts";
 import { alignmentPipeline } from "./pipeline/pipeline.ts";
 import { alignmentRpc } from "./rpc/alignment-rpc.ts";
 import { alignmentSettings } from "./settings.ts";
-import { httpTransport } from "./tools/http-transport.ts";
+import { egress } from "./tools/egress.ts";
+import { toolTransport } from "./tools/tool-transport.ts";
 
 /** Decides what an agent answers. Keeps nothing but published behaviour, which it can fetch again. */
 export const alignment = service({
@@ -55,10 +56,15 @@ export const alignment = service({
       models: openModels(settings, opened, clock),
       reranker: noReranker,
       tools: {
-        transport: httpTransport(
+        transport: toolTransport(
           {
-            allowedPrivateHosts: own.tools.allowed_private_hosts,
+            egress: egress({ allowedPrivateHosts: own.tools.allowed_private_hosts }, opened),
             answerSizeMaxBytes: own.tools.answer_size_max_bytes,
+            settings: own.tool_settings,
+            breakerFailures: own.tools.breaker_failures,
+            breakerOpenMs: own.tools.breaker_open_ms,
+            clock,
+            log,
           },
           opened,
         ),

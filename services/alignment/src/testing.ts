@@ -17,7 +17,11 @@ import {
   type TurnStarted,
 } from "@soldier/proto/alignment/v1/alignment_service";
 import { AuditService } from "@soldier/proto/audit/v1/audit_service";
-import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
+import {
+  ToolCallOutcome,
+  type TurnRecord,
+  TurnRecordSchema,
+} from "@soldier/proto/audit/v1/turn_record";
 import { Channel } from "@soldier/proto/common/v1/resource";
 import { type Bundle, BundleSchema } from "@soldier/proto/config/v1/bundle";
 import { ConfigService } from "@soldier/proto/config/v1/config_service";
@@ -35,7 +39,9 @@ import {
 import {
   BeginTurnResult,
   type CommitTurnRequest,
+  type EndToolCallRequest,
   SessionService,
+  ToolCallPermit,
 } from "@soldier/proto/session/v1/session_service";
 import { alignment } from "./service.ts";
 
@@ -72,6 +78,11 @@ export class Peers {
   readonly broken = new Map<string, Fault>();
   /** How often each method was called. */
   readonly calls = new Map<string, number>();
+  /** Of turns that are not committed. */
+  private readonly toolCalls = new Map<
+    string,
+    { readonly key: string; end: EndToolCallRequest | undefined }
+  >();
   private readonly leases = new Map<
     string,
     { turnId: string; token: bigint; texts: readonly string[] }
@@ -193,6 +204,7 @@ export class Peers {
           if (this.leases.get(session.id)?.token !== req.lease?.fencingToken)
             throw new Fault("conflict", "lost", { reason: "LEASE_LOST" });
           this.leases.delete(session.id);
+          this.toolCalls.clear();
           this.commits.push(req);
           const turn = { ...req.turn, committedAt: timestampFromDate(new Date()) };
           this.sessions.set(session.id, {
@@ -206,6 +218,27 @@ export class Peers {
           const key = this.keys.get(turn.idempotencyKey);
           if (key) key.turn = turn;
           return { version: session.version + 1n, turn };
+        },
+        beginToolCall: ({ lease, key, toolId, argumentsHash }) => {
+          this.called("beginToolCall");
+          if (!lease || this.leases.get(lease.sessionId)?.token !== lease.fencingToken)
+            throw new Fault("conflict", "lost", { reason: "LEASE_LOST" });
+          const hash = Buffer.from(argumentsHash).toString("hex");
+          const call = `${lease.sessionId} ${toolId} ${hash}`;
+          const known = this.toolCalls.get(call);
+          if (!known || known.end?.outcome === ToolCallOutcome.FAILED) {
+            this.toolCalls.set(call, { key, end: undefined });
+            return { permit: ToolCallPermit.RUN, key };
+          }
+          if (!known.end) return { permit: ToolCallPermit.UNKNOWN, key: known.key };
+          const { outcome, reason, result } = known.end;
+          const done = { permit: ToolCallPermit.DONE, key: known.key, outcome, reason };
+          return result ? { ...done, result } : done;
+        },
+        endToolCall: (end) => {
+          this.called("endToolCall");
+          for (const call of this.toolCalls.values()) if (call.key === end.key) call.end ??= end;
+          return {};
         },
         abortTurn: ({ lease }) => {
           this.called("abortTurn");

@@ -20,11 +20,8 @@ export function prepared(
   values: JsonRecord,
   settings: Readonly<Record<string, string>>,
 ): PreparedRequest {
-  const lacking = [tool.url, ...Object.values(tool.headers)]
-    .flatMap((text) => [...text.matchAll(settingName)])
-    .flatMap(([, name = ""]) => (settings[name] === undefined ? [name] : []));
-  if (lacking.length > 0)
-    return { refused: "TOOL_SETTING_MISSING", because: `no setting ${lacking.join(", ")}` };
+  const lacking = settingsLacking([tool.url, ...Object.values(tool.headers)], settings);
+  if (lacking) return lacking;
 
   const used = new Set<string>();
   const bad: string[] = [];
@@ -48,11 +45,49 @@ export function prepared(
       url.searchParams.append(name, spoken(value) ?? JSON.stringify(value));
   return {
     url,
-    headers: Object.fromEntries(
-      Object.entries(tool.headers).map(([name, text]) => [name, withSettings(text, settings)]),
-    ),
+    headers: headersWith(tool.headers, settings),
     body: bodiless ? undefined : JSON.stringify(Object.fromEntries(rest)),
   };
+}
+
+export type Address =
+  | { readonly url: URL; readonly headers: Readonly<Record<string, string>> }
+  | { readonly refused: string; readonly because: string };
+
+/** Where a server is and what it is told with every call: an http address, or host:port in the clear. */
+export function addressOf(
+  address: string,
+  headers: Readonly<Record<string, string>>,
+  settings: Readonly<Record<string, string>>,
+): Address {
+  const lacking = settingsLacking([address, ...Object.values(headers)], settings);
+  if (lacking) return lacking;
+  const text = withSettings(address, settings);
+  const url = URL.parse(/^https?:/i.test(text) ? text : `http://${text}`);
+  if (!url || !url.host || url.username || url.password)
+    return { refused: "TOOL_ADDRESS_INVALID", because: "it is no http address and no host:port" };
+  return { url, headers: headersWith(headers, settings) };
+}
+
+function settingsLacking(
+  texts: readonly string[],
+  settings: Readonly<Record<string, string>>,
+): { refused: string; because: string } | undefined {
+  const lacking = texts
+    .flatMap((text) => [...text.matchAll(settingName)])
+    .flatMap(([, name = ""]) => (settings[name] === undefined ? [name] : []));
+  return lacking.length > 0
+    ? { refused: "TOOL_SETTING_MISSING", because: `no setting ${lacking.join(", ")}` }
+    : undefined;
+}
+
+function headersWith(
+  headers: Readonly<Record<string, string>>,
+  settings: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, text]) => [name, withSettings(text, settings)]),
+  );
 }
 
 const settingName = /\$\{([A-Za-z0-9_]+)\}/g;

@@ -40,8 +40,6 @@ export interface Bundles {
 
 export interface ToolMeans {
   readonly transport: ToolTransport;
-  /** Secrets and addresses that tools refer to as ${name}. */
-  readonly settings: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
 }
 

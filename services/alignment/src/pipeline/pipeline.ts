@@ -17,7 +17,7 @@ import { retrieve } from "./steps/retrieve.ts";
 
 /** A turn, start to end. Read this list to know what Soldier does with a message. */
 export function alignmentPipeline(means: Means) {
-  return Pipeline.startingWith<"incoming" | "outlet" | "claim" | "recorder">()
+  return Pipeline.startingWith<"incoming" | "outlet" | "claim" | "recorder" | "ledger">()
     .step(receive(means))
     .step(reconcile())
     .step(extractContext(means))

@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { newId } from "@soldier/kernel/ids";
-import { Fault } from "@soldier/kernel/fault";
 import type { TurnRecord } from "@soldier/proto/audit/v1/turn_record";
 import {
   type SessionState,
@@ -39,7 +38,7 @@ export function rehearsal(means: Means, scene: Scene, ended: (end: Rehearsed) =>
     ...means,
     tools: { ...means.tools, transport: readOnly(means.tools.transport) },
   };
-  return Pipeline.startingWith<"incoming" | "outlet" | "recorder">()
+  return Pipeline.startingWith<"incoming" | "outlet" | "recorder" | "ledger">()
     .step(setUp(means, scene))
     .step(reconcile())
     .step(extractContext(harmless))
@@ -121,9 +120,10 @@ function takeDown(ended: (end: Rehearsed) => void): Step<SettleNeeds, never> {
 /** Lets through what only reads. */
 function readOnly(transport: ToolTransport): ToolTransport {
   return {
-    async send(req, signal) {
-      if (req.method === "GET") return transport.send(req, signal);
-      throw new Fault("forbidden", "a dry run changes nothing", { reason: "DRY_RUN" });
+    async call(req, signal) {
+      if (await transport.onlyReads(req, signal)) return transport.call(req, signal);
+      return { kind: "refused", reason: "DRY_RUN" };
     },
+    onlyReads: (req, signal) => transport.onlyReads(req, signal),
   };
 }

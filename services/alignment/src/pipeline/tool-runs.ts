@@ -8,17 +8,19 @@ import type { Turn } from "./turn.ts";
 /** Tools that run in one turn, at most, whoever asks for them. */
 export const toolRunsMax = 20;
 
+type RunNeeds = "incoming" | "turnId" | "bundle" | "budget" | "ledger";
+
 /** The runs of one turn: counted, bounded, and each under a key of its own. */
 export class ToolRuns {
   readonly all: ToolRun[] = [];
   outsideMs = 0;
-  private readonly turn: Pick<Turn, "turnId" | "bundle" | "budget">;
+  private readonly turn: Pick<Turn, RunNeeds>;
   private readonly means: ToolMeans;
   /** How often each tool was called, for its idempotency keys. */
   private readonly counts = new Map<string, number>();
   private made = 0;
 
-  constructor(turn: Pick<Turn, "turnId" | "bundle" | "budget">, means: ToolMeans) {
+  constructor(turn: Pick<Turn, RunNeeds>, means: ToolMeans) {
     this.turn = turn;
     this.means = means;
   }
@@ -31,6 +33,8 @@ export class ToolRuns {
     const startedMs = performance.now();
     const run = await runTool(
       {
+        tenantId: turn.incoming.tenantId,
+        ledger: turn.ledger,
         tool,
         requestedBy,
         key: `${turn.turnId}:${tool.id}:${n}`,

@@ -1,25 +1,40 @@
-import type { Json } from "../domain/json.ts";
+import type { Tool } from "@soldier/proto/config/v1/tool";
+import type { Json, JsonRecord } from "../domain/json.ts";
 
+/** One attempt of a tool outside the engine: http, rpc or mcp. */
 export interface ToolRequest {
-  readonly method: string;
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-  /** JSON text; undefined for none. */
-  readonly body: string | undefined;
+  readonly tenantId: string;
+  readonly tool: Tool;
+  readonly arguments: JsonRecord;
+  /** Sent along, so that a server can tell a repetition. */
+  readonly key: string;
   readonly timeoutMs: number;
 }
 
-export interface ToolResponse {
-  readonly status: number;
-  /** Undefined when the answer was no JSON. */
-  readonly json: Json | undefined;
-}
+/** What came of an attempt. Reasons are stable and UPPER_SNAKE_CASE, with a sentence after a colon where one helps. */
+export type ToolAnswer =
+  | { readonly kind: "answered"; readonly result: Json }
+  /** It was done, but what it answers can't be used: no JSON, too large. */
+  | { readonly kind: "unusable"; readonly reason: string }
+  /** Nothing was sent: EGRESS_REFUSED, CIRCUIT_OPEN, TOOL_SETTING_MISSING … */
+  | { readonly kind: "refused"; readonly reason: string }
+  | {
+      readonly kind: "failed";
+      readonly reason: string;
+      /** The endpoint is in trouble, asks for patience, or says no. Only the last is final. */
+      readonly why: "down" | "busy" | "no";
+      /** It may have been done all the same. */
+      readonly isUncertain: boolean;
+      readonly retryAfterMs?: number | undefined;
+    };
 
-/** Carries a tool's request out of the engine, to where it is allowed to go. */
+/** Carries tool calls out of the engine, to where they are allowed to go. */
 export interface ToolTransport {
+  /** Throws only what the signal aborts with; everything else is an answer. */
+  call(req: ToolRequest, signal: AbortSignal): Promise<ToolAnswer>;
   /**
-   * Any HTTP status is an answer. Otherwise a Fault: "forbidden" when nothing was sent because it may not
-   * (EGRESS_REFUSED); else TOOL_TIMEOUT, TOOL_UNREACHABLE, TOOL_ANSWER_TOO_LARGE.
+   * Whether the call changes nothing: a GET, a method without side effects, a tool with readOnlyHint. May
+   * ask the tool's server; false when nobody knows.
    */
-  send(req: ToolRequest, signal: AbortSignal): Promise<ToolResponse>;
+  onlyReads(req: ToolRequest, signal: AbortSignal): Promise<boolean>;
 }

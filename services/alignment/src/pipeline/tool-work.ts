@@ -24,6 +24,7 @@ import type { Effects, Turn } from "./turn.ts";
 import { resolvedVariables } from "./variable-work.ts";
 
 export type ToolNeeds =
+  | "ledger"
   | AnswerNeeds
   | ProposalNeeds
   | "turnId"

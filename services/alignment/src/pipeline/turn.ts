@@ -25,6 +25,7 @@ import type { TemplateCandidate } from "../domain/templates.ts";
 import type { ModelCalls } from "./model-calls.ts";
 import type { Speculation } from "./speculation.ts";
 import type { SessionClaim } from "./session-claim.ts";
+import type { ToolLedger } from "./tool-ledger.ts";
 import type { TurnRecorder } from "./turn-recorder.ts";
 
 /** Everything that a turn gathers on its way through the pipeline. Steps add; none changes. */
@@ -34,6 +35,8 @@ export interface Turn {
   outlet: Outlet;
   claim: SessionClaim;
   recorder: TurnRecorder;
+  /** Asked before a tool has an effect. */
+  ledger: ToolLedger;
 
   /** receive */
   turnId: string;

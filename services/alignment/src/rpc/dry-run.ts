@@ -10,6 +10,7 @@ import { rehearsal, type Rehearsed } from "../pipeline/rehearsal.ts";
 import { TurnRecorder } from "../pipeline/turn-recorder.ts";
 import type { Outlet } from "../pipeline/turn.ts";
 import type { TurnParts } from "./process-turn.ts";
+import { noLedger } from "./session-ledger.ts";
 
 const nowhere: Outlet = { started: () => {}, delta: () => {}, completed: () => {} };
 
@@ -46,7 +47,8 @@ export async function dryRun(
     metadata: {},
     traceId: currentTraceId() ?? "",
   };
-  await pipeline.run({ incoming, outlet: nowhere, recorder }, ctx.signal, observed(recorder));
+  const given = { incoming, outlet: nowhere, recorder, ledger: noLedger };
+  await pipeline.run(given, ctx.signal, observed(recorder));
   if (!end) throw new Error("a rehearsal ended without its end");
   return end;
 }

@@ -14,6 +14,7 @@ import type { alignmentPipeline } from "../pipeline/pipeline.ts";
 import { TurnRecorder } from "../pipeline/turn-recorder.ts";
 import type { Answer, Incoming, Outlet } from "../pipeline/turn.ts";
 import { LeaseClaim, type RunningTurns } from "./lease-claim.ts";
+import { sessionLedger } from "./session-ledger.ts";
 import { turnEnded, turnSuperseded } from "./turn-metrics.ts";
 
 type TurnEvent = MessageInitShape<typeof ProcessTurnResponseSchema>;
@@ -52,7 +53,10 @@ export async function* processTurn(
     await using claim = new LeaseClaim({ session, leaseMs, checkMs, running: parts.running, log });
     const recorder = new TurnRecorder(clock);
     const signal = AbortSignal.any([ctx.signal, leaving.signal, claim.signal]);
-    const given = { incoming: incomingOf(req, tenantOf(ctx)), outlet: events, claim, recorder };
+    const incoming = incomingOf(req, tenantOf(ctx));
+    const { idempotencyKey } = incoming;
+    const ledger = sessionLedger({ session, claim, idempotencyKey, log });
+    const given = { incoming, outlet: events, claim, recorder, ledger };
     const ran = await pipeline.run(given, signal, observed(recorder)).catch((error: unknown) => {
       const explained = claim.explained(error); // the commit, too, may find that the lease is lost
       if (isSuperseded(explained)) turnSuperseded();

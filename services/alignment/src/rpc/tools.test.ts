@@ -198,14 +198,6 @@ describe("a tool", () => {
     expect(desk.peers.record.toolCalls[0]?.outcome).toBe(ToolCallOutcome.FAILED);
   });
 
-  it("of a kind that is not spoken is refused by name", async () => {
-    const { http: _, ...rest } = order;
-    const rpc = { address: "shop:1", method: "shop.v1.Orders/Get" };
-    const desk = await tool.start({ ...shop, tools: [{ ...rest, rpc }] });
-    await desk.say("where is my order L-17?");
-    expect(desk.peers.record.toolCalls[0]?.reason).toBe("TOOL_KIND_UNSUPPORTED");
-  });
-
   it("can hand the conversation to a person", async () => {
     const desk = await tool.start({
       rules: [

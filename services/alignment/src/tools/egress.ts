@@ -1,5 +1,7 @@
 import { lookup } from "node:dns/promises";
-import { BlockList, isIP } from "node:net";
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { BlockList, isIP, type LookupFunction } from "node:net";
 import { Fault } from "@soldier/kernel/fault";
 
 /** Addresses that are nobody's public server: a tool must not be a way into our own network. */
@@ -9,10 +11,12 @@ for (const [address, prefix] of [
   ["10.0.0.0", 8],
   ["100.64.0.0", 10],
   ["127.0.0.0", 8],
+  ["168.63.129.16", 32], // a cloud's own channel to its machines, on a public number
   ["169.254.0.0", 16],
   ["172.16.0.0", 12],
   ["192.0.0.0", 24],
   ["192.0.2.0", 24],
+  ["192.88.99.0", 24],
   ["192.168.0.0", 16],
   ["198.18.0.0", 15],
   ["198.51.100.0", 24],
@@ -22,22 +26,27 @@ for (const [address, prefix] of [
 ] as const)
   privateAddresses.addSubnet(address, prefix, "ipv4");
 for (const [address, prefix] of [
-  ["::", 128],
-  ["::1", 128],
+  ["::", 96], // with ::1, and IPv4 in its oldest clothes
   ["64:ff9b::", 96],
   ["64:ff9b:1::", 48],
   ["100::", 64],
+  ["2001::", 23],
   ["2001:db8::", 32],
   ["2002::", 16],
+  ["3fff::", 20],
+  ["5f00::", 16],
   ["fc00::", 7],
   ["fe80::", 10],
+  ["fec0::", 10],
   ["ff00::", 8],
 ] as const)
   privateAddresses.addSubnet(address, prefix, "ipv6");
 
 export function isPrivate(address: string): boolean {
+  const [plain = ""] = address.split("%"); // without its zone
+  const family = isIP(plain);
   // An IPv4 address in IPv6 clothes is checked as IPv4 by the block list.
-  return privateAddresses.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  return family === 0 || privateAddresses.check(plain, family === 6 ? "ipv6" : "ipv4");
 }
 
 export interface Address {
@@ -82,4 +91,58 @@ export async function admitted(
       reason: "EGRESS_REFUSED",
     });
   return addresses;
+}
+
+export interface EgressOptions {
+  /** host:port of private addresses that tools may reach. */
+  readonly allowedPrivateHosts: readonly string[];
+  readonly resolve?: Resolve;
+}
+
+/** The only way out for tools of every kind. */
+export interface Egress {
+  /**
+   * A look-up for one connection to this URL: it answers with the addresses that were admitted and
+   * asks nobody again. Throws as admitted() does, or with the signal's reason.
+   */
+  lookup(url: URL, signal: AbortSignal): Promise<LookupFunction>;
+  /** Keep connections, each made to an address that was admitted. */
+  readonly agents: { readonly "http:": HttpAgent; readonly "https:": HttpsAgent };
+}
+
+export function egress(options: EgressOptions, opened: AsyncDisposableStack): Egress {
+  const { allowedPrivateHosts, resolve = systemResolve } = options;
+  const allowed = new Set(allowedPrivateHosts);
+  const agents = {
+    "http:": new HttpAgent({ keepAlive: true }),
+    "https:": new HttpsAgent({ keepAlive: true }),
+  };
+  opened.defer(() => {
+    agents["http:"].destroy();
+    agents["https:"].destroy();
+  });
+  return {
+    agents,
+    lookup: async (url, signal) =>
+      pinned(await untilAborted(admitted(url, allowed, resolve), signal)),
+  };
+}
+
+function pinned(addresses: readonly Address[]): LookupFunction {
+  return (_host, options, callback) => {
+    const [first] = addresses;
+    if (options.all) callback(null, [...addresses]);
+    else if (first) callback(null, first.address, first.family);
+    else callback(new Error("no address"), "", 4);
+  };
+}
+
+/** The work, or the signal's reason if that comes first; the work then goes on unheard. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal.reason);
+    if (signal.aborted) aborted();
+    signal.addEventListener("abort", aborted, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
+  });
 }
