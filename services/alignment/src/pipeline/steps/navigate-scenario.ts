@@ -39,9 +39,10 @@ export function navigateScenario(): Step<Needs, Adds> {
     async run(turn) {
       const digression = digresses(turn);
       const first = moved(turn, digression, given(turn, digression));
-      // What was taken for an answer to the scenario was none, when the customer was on the way out.
-      const isOut = first.navigation.position?.scenarioId !== turn.state.position?.scenarioId;
-      return inScope(turn, isOut ? moved(turn, digression, given(turn, true)) : first);
+      // What was taken for an answer was none, when the customer left or began something else.
+      const { left, position } = first.navigation;
+      const isElse = position && position.scenarioId !== turn.state.position?.scenarioId;
+      return inScope(turn, left || isElse ? moved(turn, digression, given(turn, true)) : first);
     },
     off: ({ state, known, rules, applied, relations }) => ({
       state,
@@ -181,9 +182,9 @@ function newlyInScope(
   };
   const { match_threshold } = bundle.settings.matching;
   return rules.filter(
-    ({ rule, eliminatedBy, scores }) =>
+    ({ rule, eliminatedBy, scores, holds }) =>
       eliminatedBy === "scope" &&
       exclusionOf(rule, question) === undefined &&
-      (appliesUnasked(rule) || scores.match >= match_threshold),
+      (appliesUnasked(rule) || (holds ?? scores.match >= match_threshold)),
   );
 }
