@@ -19,7 +19,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file soldier/audit/v1/audit_service.proto.
  */
 export const file_soldier_audit_v1_audit_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRzb2xkaWVyL2F1ZGl0L3YxL2F1ZGl0X3NlcnZpY2UucHJvdG8SEHNvbGRpZXIuYXVkaXQudjEilAIKCkF1ZGl0RXZlbnQSCgoCaWQYASABKAkSEQoJdGVuYW50X2lkGAIgASgJEg0KBWFjdG9yGAMgASgJEg4KBmFjdGlvbhgEIAEoCRIVCg1yZXNvdXJjZV9raW5kGAUgASgJEhMKC3Jlc291cmNlX2lkGAYgASgJEi8KC29jY3VycmVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNvcmRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIdHJhY2VfaWQYCSABKAkSKAoHZGV0YWlscxgKIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiMQoUR2V0VHVyblJlY29yZFJlcXVlc3QSGQoHdHVybl9pZBgBIAEoCUIIukgFcgOwAQEiRQoVR2V0VHVyblJlY29yZFJlc3BvbnNlEiwKBnJlY29yZBgBIAEoCzIcLnNvbGRpZXIuYXVkaXQudjEuVHVyblJlY29yZCLYAQoWTGlzdFR1cm5SZWNvcmRzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhAKCGFnZW50X2lkGAIgASgJEhMKC2N1c3RvbWVyX2lkGAMgASgJEigKBGZyb20YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCglwYWdlX3NpemUYBiABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgHIAEoCSJhChdMaXN0VHVyblJlY29yZHNSZXNwb25zZRItCgdyZWNvcmRzGAEgAygLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLZAQoWTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBIVCg1yZXNvdXJjZV9raW5kGAEgASgJEhMKC3Jlc291cmNlX2lkGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIoCgRmcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoJcGFnZV9zaXplGAYgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YByABKAkiYAoXTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USLAoGZXZlbnRzGAEgAygLMhwuc29sZGllci5hdWRpdC52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJmChJWZXJpZnlDaGFpblJlcXVlc3QSKAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoCdG8YAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkkKE1ZlcmlmeUNoYWluUmVzcG9uc2USDgoGaW50YWN0GAEgASgIEg8KB2NoZWNrZWQYAiABKAMSEQoJYnJva2VuX2F0GAMgASgJImgKFEV4cG9ydFJlY29yZHNSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ+ChVFeHBvcnRSZWNvcmRzUmVzcG9uc2USLgoGcmVjb3JkGAEgASgLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkSAASLQoFZXZlbnQYAiABKAsyHC5zb2xkaWVyLmF1ZGl0LnYxLkF1ZGl0RXZlbnRIAEIGCgRpdGVtMsYFCgxBdWRpdFNlcnZpY2USkwEKDUdldFR1cm5SZWNvcmQSJi5zb2xkaWVyLmF1ZGl0LnYxLkdldFR1cm5SZWNvcmRSZXF1ZXN0Gicuc29sZGllci5hdWRpdC52MS5HZXRUdXJuUmVjb3JkUmVzcG9uc2UiMZACAerHGAhvcGVyYXRvcoLT5JMCHBIaL3YxL3R1cm5zL3t0dXJuX2lkfS9yZWNvcmQSjwEKD0xpc3RUdXJuUmVjb3JkcxIoLnNvbGRpZXIuYXVkaXQudjEuTGlzdFR1cm5SZWNvcmRzUmVxdWVzdBopLnNvbGRpZXIuYXVkaXQudjEuTGlzdFR1cm5SZWNvcmRzUmVzcG9uc2UiJ5ACAerHGAhvcGVyYXRvcoLT5JMCEhIQL3YxL3R1cm4tcmVjb3JkcxKPAQoPTGlzdEF1ZGl0RXZlbnRzEiguc29sZGllci5hdWRpdC52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0Gikuc29sZGllci5hdWRpdC52MS5MaXN0QXVkaXRFdmVudHNSZXNwb25zZSInkAIB6scYCG9wZXJhdG9ygtPkkwISEhAvdjEvYXVkaXQtZXZlbnRzEoYBCgtWZXJpZnlDaGFpbhIkLnNvbGRpZXIuYXVkaXQudjEuVmVyaWZ5Q2hhaW5SZXF1ZXN0GiUuc29sZGllci5hdWRpdC52MS5WZXJpZnlDaGFpblJlc3BvbnNlIiqQAgHqxxgIb3BlcmF0b3KC0+STAhU6ASoiEC92MS9hdWRpdDp2ZXJpZnkScwoNRXhwb3J0UmVjb3JkcxImLnNvbGRpZXIuYXVkaXQudjEuRXhwb3J0UmVjb3Jkc1JlcXVlc3QaJy5zb2xkaWVyLmF1ZGl0LnYxLkV4cG9ydFJlY29yZHNSZXNwb25zZSIPkAIB6scYCG9wZXJhdG9yMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_audit_v1_turn_record, file_soldier_common_v1_access]);
+  fileDesc("CiRzb2xkaWVyL2F1ZGl0L3YxL2F1ZGl0X3NlcnZpY2UucHJvdG8SEHNvbGRpZXIuYXVkaXQudjEilAIKCkF1ZGl0RXZlbnQSCgoCaWQYASABKAkSEQoJdGVuYW50X2lkGAIgASgJEg0KBWFjdG9yGAMgASgJEg4KBmFjdGlvbhgEIAEoCRIVCg1yZXNvdXJjZV9raW5kGAUgASgJEhMKC3Jlc291cmNlX2lkGAYgASgJEi8KC29jY3VycmVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNvcmRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIdHJhY2VfaWQYCSABKAkSKAoHZGV0YWlscxgKIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiMQoUR2V0VHVyblJlY29yZFJlcXVlc3QSGQoHdHVybl9pZBgBIAEoCUIIukgFcgOwAQEiRQoVR2V0VHVyblJlY29yZFJlc3BvbnNlEiwKBnJlY29yZBgBIAEoCzIcLnNvbGRpZXIuYXVkaXQudjEuVHVyblJlY29yZCLYAQoWTGlzdFR1cm5SZWNvcmRzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhAKCGFnZW50X2lkGAIgASgJEhMKC2N1c3RvbWVyX2lkGAMgASgJEigKBGZyb20YBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCglwYWdlX3NpemUYBiABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgHIAEoCSJhChdMaXN0VHVyblJlY29yZHNSZXNwb25zZRItCgdyZWNvcmRzGAEgAygLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLZAQoWTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBIVCg1yZXNvdXJjZV9raW5kGAEgASgJEhMKC3Jlc291cmNlX2lkGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIoCgRmcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoJcGFnZV9zaXplGAYgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YByABKAkiYAoXTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USLAoGZXZlbnRzGAEgAygLMhwuc29sZGllci5hdWRpdC52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKCAQoSVmVyaWZ5Q2hhaW5SZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaCglrbm93bl9lbmQYAyABKAlCB7pIBHICGGQidwoTVmVyaWZ5Q2hhaW5SZXNwb25zZRIOCgZpbnRhY3QYASABKAgSDwoHY2hlY2tlZBgCIAEoAxIRCglicm9rZW5fYXQYAyABKAkSDgoGcmVhc29uGAQgASgJEg8KB2Ryb3BwZWQYBSABKAMSCwoDZW5kGAYgASgJIjUKFUZvcmdldEN1c3RvbWVyUmVxdWVzdBIcCgtjdXN0b21lcl9pZBgBIAEoCUIHukgEcgIQASI8ChZGb3JnZXRDdXN0b21lclJlc3BvbnNlEg8KB3JlY29yZHMYASABKAMSEQoJZGVzdHJveWVkGAIgASgIImgKFEV4cG9ydFJlY29yZHNSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ+ChVFeHBvcnRSZWNvcmRzUmVzcG9uc2USLgoGcmVjb3JkGAEgASgLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkSAASLQoFZXZlbnQYAiABKAsyHC5zb2xkaWVyLmF1ZGl0LnYxLkF1ZGl0RXZlbnRIAEIGCgRpdGVtMvAGCgxBdWRpdFNlcnZpY2USkwEKDUdldFR1cm5SZWNvcmQSJi5zb2xkaWVyLmF1ZGl0LnYxLkdldFR1cm5SZWNvcmRSZXF1ZXN0Gicuc29sZGllci5hdWRpdC52MS5HZXRUdXJuUmVjb3JkUmVzcG9uc2UiMZACAerHGAhvcGVyYXRvcoLT5JMCHBIaL3YxL3R1cm5zL3t0dXJuX2lkfS9yZWNvcmQSjwEKD0xpc3RUdXJuUmVjb3JkcxIoLnNvbGRpZXIuYXVkaXQudjEuTGlzdFR1cm5SZWNvcmRzUmVxdWVzdBopLnNvbGRpZXIuYXVkaXQudjEuTGlzdFR1cm5SZWNvcmRzUmVzcG9uc2UiJ5ACAerHGAhvcGVyYXRvcoLT5JMCEhIQL3YxL3R1cm4tcmVjb3JkcxKPAQoPTGlzdEF1ZGl0RXZlbnRzEiguc29sZGllci5hdWRpdC52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0Gikuc29sZGllci5hdWRpdC52MS5MaXN0QXVkaXRFdmVudHNSZXNwb25zZSInkAIB6scYCG9wZXJhdG9ygtPkkwISEhAvdjEvYXVkaXQtZXZlbnRzEoYBCgtWZXJpZnlDaGFpbhIkLnNvbGRpZXIuYXVkaXQudjEuVmVyaWZ5Q2hhaW5SZXF1ZXN0GiUuc29sZGllci5hdWRpdC52MS5WZXJpZnlDaGFpblJlc3BvbnNlIiqQAgHqxxgIb3BlcmF0b3KC0+STAhU6ASoiEC92MS9hdWRpdDp2ZXJpZnkSpwEKDkZvcmdldEN1c3RvbWVyEicuc29sZGllci5hdWRpdC52MS5Gb3JnZXRDdXN0b21lclJlcXVlc3QaKC5zb2xkaWVyLmF1ZGl0LnYxLkZvcmdldEN1c3RvbWVyUmVzcG9uc2UiQpACAurHGAhvcGVyYXRvcoLT5JMCLToBKiIoL3YxL2F1ZGl0L2N1c3RvbWVycy97Y3VzdG9tZXJfaWR9OmZvcmdldBJzCg1FeHBvcnRSZWNvcmRzEiYuc29sZGllci5hdWRpdC52MS5FeHBvcnRSZWNvcmRzUmVxdWVzdBonLnNvbGRpZXIuYXVkaXQudjEuRXhwb3J0UmVjb3Jkc1Jlc3BvbnNlIg+QAgHqxxgIb3BlcmF0b3IwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_audit_v1_turn_record, file_soldier_common_v1_access]);
 
 /**
  * AuditEvent is anything but a turn that is worth auditing.
@@ -348,6 +348,13 @@ export type VerifyChainRequest = Message<"soldier.audit.v1.VerifyChainRequest"> 
    * @generated from field: google.protobuf.Timestamp to = 2;
    */
   to?: Timestamp | undefined;
+
+  /**
+   * An end of the chain that an earlier call gave and that was kept elsewhere: it must still be in it.
+   *
+   * @generated from field: string known_end = 3;
+   */
+  knownEnd: string;
 };
 
 /**
@@ -383,6 +390,28 @@ export type VerifyChainResponse = Message<"soldier.audit.v1.VerifyChainResponse"
    * @generated from field: string broken_at = 3;
    */
   brokenAt: string;
+
+  /**
+   * What is wrong there.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * How many of those checked are of records that retention has dropped since: only the chain has them.
+   *
+   * @generated from field: int64 dropped = 5;
+   */
+  dropped: bigint;
+
+  /**
+   * The end of the chain, "number:hash". Keep it where nobody who can write the database can: with it,
+   * even a chain that was made anew is found out.
+   *
+   * @generated from field: string end = 6;
+   */
+  end: string;
 };
 
 /**
@@ -391,6 +420,55 @@ export type VerifyChainResponse = Message<"soldier.audit.v1.VerifyChainResponse"
  */
 export const VerifyChainResponseSchema: GenMessage<VerifyChainResponse> = /*@__PURE__*/
   messageDesc(file_soldier_audit_v1_audit_service, 8);
+
+/**
+ * ForgetCustomerRequest.
+ *
+ * @generated from message soldier.audit.v1.ForgetCustomerRequest
+ */
+export type ForgetCustomerRequest = Message<"soldier.audit.v1.ForgetCustomerRequest"> & {
+  /**
+   * The customer.
+   *
+   * @generated from field: string customer_id = 1;
+   */
+  customerId: string;
+};
+
+/**
+ * Describes the message soldier.audit.v1.ForgetCustomerRequest.
+ * Use `create(ForgetCustomerRequestSchema)` to create a new message.
+ */
+export const ForgetCustomerRequestSchema: GenMessage<ForgetCustomerRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_audit_v1_audit_service, 9);
+
+/**
+ * ForgetCustomerResponse.
+ *
+ * @generated from message soldier.audit.v1.ForgetCustomerResponse
+ */
+export type ForgetCustomerResponse = Message<"soldier.audit.v1.ForgetCustomerResponse"> & {
+  /**
+   * Records whose personal part can't be read any more.
+   *
+   * @generated from field: int64 records = 1;
+   */
+  records: bigint;
+
+  /**
+   * There was a key and this call has destroyed it.
+   *
+   * @generated from field: bool destroyed = 2;
+   */
+  destroyed: boolean;
+};
+
+/**
+ * Describes the message soldier.audit.v1.ForgetCustomerResponse.
+ * Use `create(ForgetCustomerResponseSchema)` to create a new message.
+ */
+export const ForgetCustomerResponseSchema: GenMessage<ForgetCustomerResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_audit_v1_audit_service, 10);
 
 /**
  * ExportRecordsRequest.
@@ -418,7 +496,7 @@ export type ExportRecordsRequest = Message<"soldier.audit.v1.ExportRecordsReques
  * Use `create(ExportRecordsRequestSchema)` to create a new message.
  */
 export const ExportRecordsRequestSchema: GenMessage<ExportRecordsRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_audit_service, 9);
+  messageDesc(file_soldier_audit_v1_audit_service, 11);
 
 /**
  * ExportRecordsResponse.
@@ -455,7 +533,7 @@ export type ExportRecordsResponse = Message<"soldier.audit.v1.ExportRecordsRespo
  * Use `create(ExportRecordsResponseSchema)` to create a new message.
  */
 export const ExportRecordsResponseSchema: GenMessage<ExportRecordsResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_audit_service, 10);
+  messageDesc(file_soldier_audit_v1_audit_service, 12);
 
 /**
  * AuditService keeps turn records and audit events. It follows committed turns and audited acts; nothing is ever changed.
@@ -502,6 +580,17 @@ export const AuditService: GenService<{
     methodKind: "unary";
     input: typeof VerifyChainRequestSchema;
     output: typeof VerifyChainResponseSchema;
+  },
+  /**
+   * ForgetCustomer destroys the key of a customer's records: what is personal in them can never be read
+   * again, everywhere and at every time; the records and their chain stay.
+   *
+   * @generated from rpc soldier.audit.v1.AuditService.ForgetCustomer
+   */
+  forgetCustomer: {
+    methodKind: "unary";
+    input: typeof ForgetCustomerRequestSchema;
+    output: typeof ForgetCustomerResponseSchema;
   },
   /**
    * ExportRecords streams everything in an interval, the oldest first.
