@@ -188,7 +188,7 @@ describe("relations", () => {
       relation("OVERRIDES", "c", "a"),
     ]);
     expect(others).toEqual([]);
-    expect(problem?.reason).toBe("CYCLE");
+    expect(problem?.reason).toBe("RELATION_CYCLE");
     expect(problem?.description).toContain("overrides go in a circle: a → b → c → a");
     expect(problem?.field).toBe("relations/overrides:a:b");
   });
@@ -236,48 +236,6 @@ describe("relations", () => {
   it("are told apart from a rule that overrides itself", () => {
     const [problem] = cycle([relation("OVERRIDES", "a", "a")]);
     expect(problem?.description).toContain("a → a");
-  });
-});
-
-describe("a tool", () => {
-  const tool = (more: object) => ({ tools: [{ name: "t", ...more } as never] });
-
-  it("needs schemas that compile, arguments that exist and an address", () => {
-    expect(
-      found(
-        tool({
-          input_schema: { type: "object", properties: { order: { type: "strnig" } } },
-          arguments: { oder: { pattern: "(?=x)" } },
-          http: { method: "GET", url: "ftp://x/{odrer}", headers: { "bad name": "${Key}" } },
-        }),
-      ),
-    ).toEqual([
-      "tools/t.input_schema SCHEMA_INVALID",
-      'tools/t.arguments["oder"] ARGUMENT_UNKNOWN',
-      'tools/t.arguments["oder"].pattern PATTERN_INVALID',
-      "tools/t.http.url ARGUMENT_UNKNOWN",
-      "tools/t.http.url ADDRESS_INVALID",
-      'tools/t.http.headers["bad name"] HEADER_INVALID',
-      'tools/t.http.headers["bad name"] SETTING_INVALID',
-    ]);
-  });
-
-  it("may be reached in every way that there is", () => {
-    const ways = [
-      { http: { method: "POST", url: "https://example.test/a?b={c}" } },
-      { rpc: { address: "orders:50051", method: "shop.v1.Orders/GetOrder" } },
-      { rpc: { address: "https://orders.test", method: "Orders/Get", connect: true } },
-      { mcp: { url: "https://mcp.test", tool: "x" } },
-      { builtin: { name: "set_field" } },
-    ];
-    expect(ways.flatMap((way) => found(tool(way)))).toEqual([]);
-    expect(found(tool({ builtin: { name: "handoff" } }))).toEqual([
-      "tools/t.builtin.name BUILTIN_UNKNOWN",
-    ]);
-    expect(found(tool({ rpc: { address: "orders", method: "Get" } }))).toEqual([
-      "tools/t.rpc.method METHOD_INVALID",
-      "tools/t.rpc.address ADDRESS_INVALID",
-    ]);
   });
 });
 

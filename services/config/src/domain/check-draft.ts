@@ -5,7 +5,9 @@ import { checkRelations } from "./check-relations.ts";
 import { checkRule } from "./check-rule.ts";
 import { checkScenario } from "./check-scenario.ts";
 import { checkReplyModes, checkTemplateResource, templateUse } from "./check-template.ts";
-import { checkFieldDefinition, checkTool, checkVariable } from "./check-tool.ts";
+import { checkPreferences } from "./check-preferences.ts";
+import { checkFieldDefinition, checkTool } from "./check-tool.ts";
+import { checkVariable } from "./check-variable.ts";
 import { draftIndex, placeOf } from "./draft-index.ts";
 import { allKinds } from "./kinds.ts";
 import { type Notes, notesOn, type Problem } from "./problem.ts";
@@ -36,10 +38,11 @@ export function problemsOf(draft: AgentDocument): readonly Problem[] {
   each("templates", draft.templates, (template, notes) =>
     checkTemplateResource(template, notes, known, index, use),
   );
-  each("variables", draft.variables, checkVariable);
+  const tools = new Map(draft.tools.map((tool) => [tool.id, tool]));
+  each("variables", draft.variables, (variable, notes) => checkVariable(variable, notes, tools));
   each("tools", draft.tools, (tool, notes) => checkTool(tool, notes, known));
   each("field_definitions", draft.fieldDefinitions, checkFieldDefinition);
-  return [...problems, ...checkRelations(draft, index)];
+  return [...problems, ...checkPreferences(draft.tools), ...checkRelations(draft, index)];
 }
 
 function checkAgent(agent: Agent, notes: Notes): void {

@@ -1,6 +1,5 @@
 import { fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import type { Variable } from "@soldier/proto/config/v1/template";
 import type { FieldDefinition, HttpTool, RpcTool, Tool } from "@soldier/proto/config/v1/tool";
 import { propertiesOf, schemaError } from "./json-schema.ts";
 import { type Notes, unknownName } from "./problem.ts";
@@ -25,6 +24,8 @@ export function checkTool(tool: Tool, notes: Notes, known: Vocabulary): void {
   if (tool.retriesMax > 0 && !tool.idempotent)
     notes.doubtful("retries_max", "NO_EFFECT", "only an idempotent tool is tried again");
   const { kind } = tool;
+  if (tool.directs && kind.case === "builtin")
+    notes.doubtful("directs", "NO_EFFECT", "a builtin tool has no answer that could direct");
   if (kind.case === "http") checkHttp(kind.value, properties, notes);
   if (kind.case === "rpc") checkRpc(kind.value, notes);
   if (kind.case === "mcp" && !isAddress(kind.value.url))
@@ -35,13 +36,6 @@ export function checkTool(tool: Tool, notes: Notes, known: Vocabulary): void {
       "BUILTIN_UNKNOWN",
       unknownName("builtin", kind.value.name, builtins),
     );
-}
-
-export function checkVariable(variable: Variable, notes: Notes): void {
-  if (!variable.resultPath) return;
-  if (!variable.toolId)
-    notes.wrong("result_path", "RESULT_PATH_INVALID", "is a part of a tool's result: set tool_id");
-  isPath(variable.resultPath, "result_path", notes);
 }
 
 export function checkFieldDefinition(definition: FieldDefinition, notes: Notes): void {
@@ -105,7 +99,7 @@ function checkSettingName(name: string, field: string, notes: Notes): void {
     notes.wrong(field, "SETTING_INVALID", `\${${name}} is not the name of a deployment's setting`);
 }
 
-function isPath(path: string, field: string, notes: Notes): boolean {
+export function isPath(path: string, field: string, notes: Notes): boolean {
   return templateNames(notes, field, `{${path}}`).length > 0;
 }
 

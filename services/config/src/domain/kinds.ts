@@ -181,7 +181,7 @@ const tools: Kind<Tool> = {
   schema: ToolSchema,
   of: (document) => document.tools,
   replaced: (document, all) => ({ ...document, tools: all }),
-  references: () => [],
+  references: (tool) => many(tool.preferredOverToolIds, "tools", "preferred_over_tool_ids"),
 };
 
 const fieldDefinitions: Kind<FieldDefinition> = {

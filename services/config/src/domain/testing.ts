@@ -75,7 +75,9 @@ export function desk(): Desk {
       { name: "hello", text: "Hello! Call {phone}; braces: {{}}." },
       { name: "sorry", text: "Sorry?", mode: "TEMPLATE_MODE_FALLBACK" },
     ],
-    variables: [{ name: "phone", default_value: "123", tool_id: "find_order", result_path: "a.b" }],
+    variables: [
+      { name: "phone", default_value: "123", tool_id: "find_order", result_path: "status" },
+    ],
     tools: [
       {
         name: "find_order",

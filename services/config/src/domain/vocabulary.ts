@@ -16,7 +16,7 @@ export interface Vocabulary {
   readonly tools: ReadonlySet<string>;
   /** Properties that the results of tools declare. */
   readonly resultProperties: ReadonlySet<string>;
-  /** A tool that doesn't declare its result's properties: any name might come from it. */
+  /** A tool that doesn't declare all names that may come from it: any might. */
   readonly undeclared: string | undefined;
 }
 
@@ -39,9 +39,10 @@ export function vocabularyOf(document: AgentDocument): Vocabulary {
   const collected = document.scenarios.flatMap(({ steps }) =>
     steps.flatMap((step) => step.collects),
   );
-  const declared = document.tools.map(({ name, outputSchema }) => ({
+  const declared = document.tools.map(({ name, outputSchema, directs }) => ({
     name,
     properties: propertiesOf(outputSchema),
+    directs,
   }));
   return {
     variables: new Set(document.variables.map(({ name }) => name)),
@@ -49,7 +50,7 @@ export function vocabularyOf(document: AgentDocument): Vocabulary {
     fields: new Set([...profile, ...collected]),
     tools: new Set(document.tools.map(({ name }) => name)),
     resultProperties: new Set(declared.flatMap(({ properties }) => properties ?? [])),
-    undeclared: declared.find(({ properties }) => !properties)?.name,
+    undeclared: declared.find(({ properties, directs }) => !properties || directs)?.name,
   };
 }
 
