@@ -5,10 +5,11 @@ import { select } from "@soldier/retrieval/selection";
 import { type MemoryUse, MemoryUseSchema } from "@soldier/proto/audit/v1/turn_record";
 import type { MemoryHit } from "@soldier/proto/memory/v1/memory_service";
 import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
-import { isIn, out, type RuleCandidate, type ScenarioCandidate } from "../../domain/candidates.ts";
+import { out, type RuleCandidate, type ScenarioCandidate } from "../../domain/candidates.ts";
 import { bindingsOf } from "../../domain/expressions.ts";
 import type { KnownValues } from "../../domain/known-values.ts";
 import { exclusionOf, isSpent } from "../../domain/rule-filters.ts";
+import { selectRules } from "../../domain/rule-selection.ts";
 import { placeOf, turnValues } from "../../domain/turn-values.ts";
 import { type Tried, tried } from "../degrade.ts";
 import type { Means } from "../means.ts";
@@ -49,7 +50,10 @@ export function retrieve(means: Means): Step<Needs, Adds> {
         text: turn.incoming.text,
         now: means.clock.now(),
       });
-      const rules = selected(filtered(scored.rules, turn, known, means), turn);
+      const rules = selectRules(
+        filtered(scored.rules, turn, known, means),
+        turn.bundle.settings.selection.rules,
+      );
       const scenarios = selectedScenarios(scored.scenarios, turn);
       const hits = memory.value ?? [];
       const used = select(
@@ -82,7 +86,11 @@ export function retrieve(means: Means): Step<Needs, Adds> {
         text: turn.incoming.text,
         now: means.clock.now(),
       });
-      return { profile, known, memories: [], rules: [], scenarios: [] };
+      // What is in force in every turn is not a matter of finding it.
+      const rules = filtered(scores(turn).rules, turn, known, means).filter(
+        (each) => isIn(each) && isAlwaysOn(each.rule),
+      );
+      return { profile, known, memories: [], rules, scenarios: [] };
     },
   };
 }
@@ -161,29 +169,6 @@ function filtered(
     const exclusion = exclusionOf(candidate.rule, question);
     if (exclusion) return out(candidate, exclusion.by, exclusion.reason, exclusion.distance);
     return isSpent(candidate.rule, question) ? { ...candidate, spent: true } : candidate;
-  });
-}
-
-/** The shape of the scores decides how many rules go on. */
-function selected(
-  candidates: readonly RuleCandidate[],
-  { bundle }: Pick<Turn, "bundle">,
-): readonly RuleCandidate[] {
-  const ranked = candidates
-    .filter(isIn)
-    .toSorted((a, b) => b.scores.match - a.scores.match || (a.rule.id < b.rule.id ? -1 : 1));
-  const strategy = bundle.settings.selection.rules;
-  const { kept, reason } = select(
-    ranked.map(({ scores: { match } }) => match),
-    strategy,
-  );
-  const goesOn = new Set(kept.flatMap((i) => ranked[i]?.rule.id ?? []));
-  const lowest = Math.min(...kept.map((i) => ranked[i]?.scores.match ?? 1));
-  const bar = Number.isFinite(lowest) ? lowest : strategy.min_score;
-  return candidates.map((candidate) => {
-    if (!isIn(candidate)) return candidate;
-    if (goesOn.has(candidate.rule.id)) return { ...candidate, reason };
-    return out(candidate, "selection", reason, bar - candidate.scores.match);
   });
 }
 
