@@ -117,7 +117,7 @@ function told(what: string, cycle: readonly Edge[], index: DraftIndex): Problem 
   const through = relations.map(({ name }) => `"${name}"`).join(", ");
   return {
     field: blamed ? placeOf("relations", blamed) : "relations",
-    reason: "CYCLE",
+    reason: "RELATION_CYCLE",
     description: `${what} go in a circle: ${circle} (by ${through}); remove one of them`,
   };
 }

@@ -56,10 +56,12 @@ export function refusal(
   if (problems.length > listedMax)
     fields.push({ field: "", description: `and ${problems.length - listedMax} more` });
   const onlyReferences = problems.every(({ reason }) => reason === "REFERENCE_UNKNOWN");
+  const reasons = [...new Set(problems.map(({ reason }) => reason))].toSorted();
   const [first] = fields;
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
   return new Fault("invalid", `${first?.field}: ${first?.description}${more}`, {
     reason: onlyReferences ? "REFERENCE_UNKNOWN" : "DRAFT_INVALID",
+    metadata: { problems: reasons.slice(0, listedMax).join(",") },
     fields,
   });
 }

@@ -79,7 +79,11 @@ describeOn("applying a document", testDatabase(), (backend) => {
     json.rules.push({ name: "new", action: "a", template_ids: ["nope"], guard: "1 +" });
     json.templates.push({ name: "broken", text: "{" });
     const fault = await faultOf(calls.applyAgent({ document: documentOf(json), publish: true }));
-    expect(fault).toMatchObject({ kind: "invalid", reason: "DRAFT_INVALID" });
+    expect(fault).toMatchObject({
+      kind: "invalid",
+      reason: "DRAFT_INVALID",
+      metadata: { problems: "EXPRESSION_INVALID,REFERENCE_UNKNOWN,TEMPLATE_SYNTAX" },
+    });
     expect(fault.fields.map(({ field }) => field)).toEqual([
       "rules/new.template_ids[0]",
       "rules/new.guard",
