@@ -8,6 +8,8 @@ export interface RuleCandidate {
   readonly scores: MatchScore;
   /** What a model made of it, 0 to 1; unset when none was asked. */
   readonly judge?: number;
+  /** A model's word on the condition of a rule that only its scope keeps out so far. */
+  readonly holds?: boolean;
   readonly rerank?: number;
   /** The first stage that took it out; empty while it is in. */
   readonly eliminatedBy: string;

@@ -14,11 +14,14 @@ const lengthMax = 60;
 /** How sure it is, 0 to 1, that a message asks to leave what is going on; by its words alone. */
 export function exitSignal(text: string): number {
   if (text.length > lengthMax) return 0;
-  const plain = text
+  const clauses = text
     .toLowerCase()
     .replaceAll("’", "'")
-    .replaceAll(/[.!,;:]+/g, " ")
-    .replaceAll(/\s+/g, " ")
-    .trim();
-  return exits.some((exit) => exit.test(plain)) ? 0.95 : 0;
+    .split(/[.!,;:]+/)
+    .map((clause) => clause.replaceAll(/\s+/g, " ").trim())
+    .filter((clause) => clause !== "");
+  const isExit = (clause: string) => exits.some((exit) => exit.test(clause));
+  // "Stop, I don't want this any more" says it twice; "stop, where is my parcel" is something else.
+  const leaves = isExit(clauses.join(" ")) || (clauses.length > 0 && clauses.every(isExit));
+  return leaves ? 0.95 : 0;
 }

@@ -90,12 +90,17 @@ export function caseOf(candidates: readonly RuleCandidate[], turn: Pick<Turn, Ca
     scenarios.map(({ scores }) => scores.match),
     settings,
   );
-  const found = new Set(context.fields.map(({ name }) => name));
+  // What was taken for an answer as it stands may give more than what was asked for.
+  const found = new Set(
+    context.fields
+      .filter(({ extractor }) => extractor !== "answer" || fields.length === 1)
+      .map(({ name }) => name),
+  );
   const asked = step?.collects.some(
     (name) => !found.has(name) && fields.some((field) => field.name === name),
   );
   return {
-    rules,
+    rules: [...rules, ...(home ? [] : coming(candidates, scenarios))],
     edges,
     scenarios,
     fields,
@@ -128,6 +133,23 @@ function lingering(
         eliminatedBy === "selection" && before.has(rule.name) && rule.condition !== "",
     )
     .slice(0, lingeringMax);
+}
+
+const comingMax = 10;
+
+/** Rules of scenarios that this message may begin: their conditions are about the same message. */
+function coming(
+  candidates: readonly RuleCandidate[],
+  entries: readonly ScenarioCandidate[],
+): readonly RuleCandidate[] {
+  const ids = new Set(entries.map(({ scenario }) => scenario.id));
+  return candidates
+    .filter(
+      ({ rule, eliminatedBy }) =>
+        eliminatedBy === "scope" && ids.has(rule.scenarioId) && rule.condition !== "",
+    )
+    .toSorted((a, b) => b.scores.match - a.scores.match)
+    .slice(0, comingMax);
 }
 
 function toolsBehind(edge: Edge, home: CompiledScenario | undefined): readonly string[] {

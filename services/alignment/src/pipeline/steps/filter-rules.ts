@@ -131,6 +131,9 @@ function byJudgement(
     const verdict = answers.get(candidate.rule.id);
     const judge = verdict?.confidence ?? 0;
     const reason = verdict?.reason ?? "the model did not name it";
+    // Where the message leads is known only later; until then its scope keeps it out.
+    if (candidate.eliminatedBy === "scope")
+      return { ...candidate, judge, holds: verdict?.applies ?? false };
     const asked = { ...candidate, eliminatedBy: "", distance: 0, judge };
     if (verdict?.applies) return { ...asked, reason };
     // One that only lingered from the last turn was out before.

@@ -7,6 +7,7 @@ import { type GivenFields, givenFields } from "../../domain/given-fields.ts";
 import { arrivedAt, groundOf, knownAt, withFields } from "../../domain/navigating.ts";
 import { navigate } from "../../domain/navigation.ts";
 import type { EntryScore, Navigation } from "../../domain/navigation-question.ts";
+import { unfounded } from "../../domain/relations.ts";
 import { appliesUnasked, exclusionOf } from "../../domain/rule-filters.ts";
 import { isGlobal } from "../../domain/scope.ts";
 import { movedTo, placeOf } from "../../domain/turn-values.ts";
@@ -79,7 +80,7 @@ function moved(
     heard: incoming.text !== "",
     edgeScore: (edge) => scoreOf(edge).match,
     entries: entries(turn),
-    blocked: new Set(relations.scenariosDropped),
+    blocked: new Set([...relations.scenariosDropped, ...unable(turn)]),
     exitSignal: context.exitSignal,
     digression,
     gives: isSure || givesArgument(turn),
@@ -135,6 +136,17 @@ function entries({
     .filter((id) => bundle.scenariosById.has(id))
     .map((scenarioId) => ({ scenarioId, score: 1, entailed: true }) as const);
   return [...entailed, ...scored];
+}
+
+/** Scenarios that could start by what is said, but not by what they depend on. */
+function unable({ scenarios, relations, applied, bundle, state }: Pick<Turn, Needs>) {
+  const { scenarioId } = placeOf(state);
+  const ids = scenarios.filter(({ selected }) => selected).map(({ scenario }) => scenario.id);
+  const asked = [...new Set([...ids, ...relations.scenariosAdded])].filter(
+    (id) => id !== scenarioId,
+  );
+  const active = new Set([...applied.map(({ id }) => id), ...(scenarioId ? [scenarioId] : [])]);
+  return unfounded(asked, bundle.relations, active);
 }
 
 /** The rules of the place that was come to: others come in, and those of a scenario that was left go. */
