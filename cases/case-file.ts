@@ -190,6 +190,8 @@ const givenShape = z.strictObject({
   value_written_at: z.iso.datetime({ offset: true }).optional(),
   now: z.iso.datetime({ offset: true }).optional(),
   tools_down: names.default([]),
+  /** What the stand-in for a model writes to the customer, in order, the last again and again. */
+  model_says: names.default([]),
 });
 
 const messageShape = z.strictObject({

@@ -15,6 +15,7 @@ import {
 import { SessionService } from "@soldier/proto/session/v1/session_service";
 import type { Bundle } from "@soldier/proto/config/v1/bundle";
 import type { Case } from "./case-file.ts";
+import { collectedBy } from "./document-scenarios.ts";
 import { CannotBuild, valueOf } from "./engine-words.ts";
 import type { CaseNames } from "./names.ts";
 import type { Plan } from "./plan.ts";
@@ -177,6 +178,7 @@ function stateOf(plan: Plan, { things, values }: CaseNames, bundle: Bundle, turn
           enteredTurn: turn,
         },
       }),
+    ...awaited(plan, values, turn),
     appliedRuleIds: agent.rules
       .filter(({ id, tracking }) => given.applied_rules.includes(id) && tracking !== "CONTINUOUS")
       .flatMap(({ id }) => bundle.rules.find(({ name }) => name === things.of(id))?.id ?? []),
@@ -186,4 +188,18 @@ function stateOf(plan: Plan, { things, values }: CaseNames, bundle: Bundle, turn
     ),
     bundleVersion: bundle.version,
   });
+}
+
+/** A session at a step that waits has asked for what the step collects. */
+function awaited(
+  { place, case: { agent, given } }: Plan,
+  values: CaseNames["values"],
+  askedTurn: number,
+) {
+  const home = agent.scenario.find(({ id }) => id === place?.scenario);
+  const step = home?.steps.find(({ id }) => id === place?.step);
+  const known = { ...given.fields, ...given.profile, ...given.profile_unverified };
+  const field = home && step && collectedBy(step, home).find((name) => !(name in known));
+  if (field === undefined) return {};
+  return { awaited: { for: { case: "field" as const, value: values.of(field) }, askedTurn } };
 }

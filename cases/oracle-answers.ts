@@ -12,6 +12,8 @@ export interface Knowledge {
   /** What was really called so far: nothing is asked for twice. */
   readonly called: readonly Called[];
   readonly question: Question;
+  /** Texts for the customer that were asked for before. */
+  readonly writtenBefore: number;
 }
 
 /** A value of the shape: what we have a view on by its name, the least that fits otherwise. */
@@ -165,8 +167,10 @@ function demandsFor({ question }: Knowledge) {
 }
 
 /** Words for the customer: what was approved, and what the case expects to hear. */
-export function replyTo({ plan, question }: Knowledge): string {
-  const { expect } = plan.case;
+export function replyTo({ plan, question, writtenBefore }: Knowledge): string {
+  const { expect, given } = plan.case;
+  const written = given.model_says[Math.min(writtenBefore, given.model_says.length - 1)];
+  if (written !== undefined) return written;
   const texts = (key: string) =>
     [expect[key] ?? []].flat().filter((each): each is string => typeof each === "string");
   const exact = texts("reply_text_equals");

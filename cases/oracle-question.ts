@@ -9,6 +9,8 @@ export interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
+  readonly $ref?: string;
+  readonly $defs?: Readonly<Record<string, Schema>>;
 }
 
 /** What a model is asked. */
@@ -25,20 +27,27 @@ export interface Question {
   entries(name: string): ReadonlyMap<string, string>;
 }
 
-const schemaShape: z.ZodType<Schema> = z.looseObject({
-  type: z.unknown(),
-  enum: z.array(z.unknown()).optional(),
-  const: z.unknown().optional(),
-  get properties() {
-    return z.record(z.string(), schemaShape).optional();
-  },
-  get items() {
-    return schemaShape.optional();
-  },
-  get anyOf() {
-    return z.array(schemaShape).optional();
-  },
-}) as unknown as z.ZodType<Schema>; // absent and undefined are the same here
+const schemaShape: z.ZodType<Schema> = z.custom<Schema>((value) => value instanceof Object);
+
+/** The schema with what it refers to in place of each reference. */
+function inPlace(schema: Schema, root: Schema): Schema {
+  const { $ref: ref, ...own } = schema;
+  if (ref !== undefined) {
+    const found = root.$defs?.[ref.replace("#/$defs/", "")];
+    return found ? { ...inPlace(found, root), ...own } : own;
+  }
+  const { properties, items, anyOf } = own;
+  return {
+    ...own,
+    ...(properties && {
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([name, part]) => [name, inPlace(part, root)]),
+      ),
+    }),
+    ...(items && { items: inPlace(items, root) }),
+    ...(anyOf && { anyOf: anyOf.map((part) => inPlace(part, root)) }),
+  };
+}
 
 export function questionOf({ system, messages, output_config }: WireRequest): Question {
   const text = messages.at(-1)?.content ?? "";
@@ -47,7 +56,8 @@ export function questionOf({ system, messages, output_config }: WireRequest): Qu
     ...messages.map(({ content }) => content),
   ].join("\n\n");
   const format = output_config?.format;
-  const schema = format ? schemaShape.parse(format.schema) : undefined;
+  const root = format && schemaShape.parse(format.schema);
+  const schema = root && inPlace(root, root);
   const block = (name: string): readonly string[] => {
     const found = new RegExp(`<${name}>\\n([\\s\\S]*?)\\n</${name}>`).exec(text + "\n" + prompt);
     return found?.[1]?.split("\n") ?? [];

@@ -60,15 +60,26 @@ export function callsFor({ plan, names, called, question }: Knowledge): readonly
     const numbers = [...text.matchAll(/\d[\d,]*/g)].map(([digits]) =>
       Number(digits.replaceAll(",", "")),
     );
-    const people = [...text.matchAll(/\p{Lu}\p{L}+ \p{Lu}\p{L}+/gu)]
-      .map(([name]) => name)
-      .toReversed();
+    const people = [...text.matchAll(/\p{Lu}\p{L}+ \p{Lu}\p{L}+/gu)].map(([name]) => name);
+    const [, own = ""] = /(?:[Mm]y name is|I am|I'm) (\p{Lu}\p{L}+ \p{Lu}\p{L}+)/u.exec(text) ?? [];
+    const others = people.filter((name) => name !== own);
     const values: Record<string, unknown> = {};
     for (const [name, type] of Object.entries(tool.params)) {
-      if (missing.includes(name)) continue;
-      const isNumber = type === "integer" || type === "number";
       // Of several texts we can't tell which is meant, unless the case says what is missing.
-      const value = isNumber ? numbers.shift() : missing.length > 0 ? people.shift() : undefined;
+      if (missing.includes(name)) continue;
+      if (type === "integer" || type === "number") {
+        const number = numbers.shift();
+        if (number !== undefined) values[name] = number;
+        continue;
+      }
+      if (missing.length === 0) continue;
+      const isCode = /pin|code|number|_id$/.test(name);
+      const isOwn = /from|sender|customer|owner/.test(name);
+      const value = isCode
+        ? numbers.shift()?.toString()
+        : isOwn
+          ? own || undefined
+          : others.shift();
       if (value !== undefined) values[name] = value;
     }
     return values;

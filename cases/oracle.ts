@@ -1,6 +1,6 @@
 import { type AnthropicServer, anthropicServer, type WireRequest } from "@soldier/ai/testing";
 import type { CaseNames } from "./names.ts";
-import { questionOf } from "./oracle-question.ts";
+import { type Question, questionOf } from "./oracle-question.ts";
 import { replyTo, structuredAnswer } from "./oracle-answers.ts";
 import type { Plan } from "./plan.ts";
 import type { Called } from "./tool-server.ts";
@@ -38,10 +38,15 @@ export interface Oracle extends AsyncDisposable {
 
 const holdMaxMs = 1_500;
 
+interface Current {
+  readonly plan: Plan;
+  readonly names: CaseNames;
+  readonly called: readonly Called[];
+  readonly asked: Asked[];
+}
+
 export async function startOracle(): Promise<Oracle> {
-  let current:
-    | { plan: Plan; names: CaseNames; called: readonly Called[]; asked: Asked[] }
-    | undefined;
+  let current: Current | undefined;
   let failure: unknown;
   let holding: { arrived: () => void; released: Promise<void> } | undefined;
 
@@ -53,24 +58,12 @@ export async function startOracle(): Promise<Oracle> {
       await held.released;
     }
     if (!current) return { status: 500, error: "api_error" };
-    const { plan, names, called, asked } = current;
-    const question = questionOf(request);
-    asked.push({
-      shape: Object.keys(question.schema?.properties ?? {}),
-      prompt: question.prompt,
-      question: question.text,
-    });
-    const known = { plan, names, called, question };
-    let answer: string;
     try {
-      answer = question.schema
-        ? JSON.stringify(structuredAnswer(question.schema, known))
-        : replyTo(known);
+      return { pieces: pieces(answer(questionOf(request), current)) };
     } catch (error) {
       failure = error;
       return { status: 500, error: "api_error" };
     }
-    return { pieces: answer.match(/[\s\S]{1,40}/g) ?? [""] };
   });
 
   return {
@@ -100,4 +93,21 @@ export async function startOracle(): Promise<Oracle> {
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
+}
+
+function answer(question: Question, { asked, ...known }: Current): string {
+  const writtenBefore = asked.filter(({ shape }) => shape.length === 0).length;
+  asked.push({
+    shape: Object.keys(question.schema?.properties ?? {}),
+    prompt: question.prompt,
+    question: question.text,
+  });
+  const knowledge = { ...known, question, writtenBefore };
+  return question.schema
+    ? JSON.stringify(structuredAnswer(question.schema, knowledge))
+    : replyTo(knowledge);
+}
+
+function pieces(text: string): readonly string[] {
+  return text.match(/[\s\S]{1,40}/g) ?? [""];
 }

@@ -97,12 +97,16 @@ async function converse(
   oracle: Oracle | undefined,
 ): Promise<readonly Said[]> {
   let sessionId = known;
+  // A client that tries again sends the same request.
+  const sentTo = new Map<string, string>();
   const said: Promise<Said>[] = [];
   for (const [i, message] of (live.length > 0 ? live : [undefined]).entries()) {
     const next = live[i + 1];
     const begun = Promise.withResolvers<void>();
     const held = next?.arrives ? oracle?.holdNext() : undefined;
-    const saying = say(message, { call, sessionId }, (id) => {
+    const target = (message?.key && sentTo.get(message.key)) ?? sessionId;
+    if (message?.key) sentTo.set(message.key, target);
+    const saying = say(message, { call, sessionId: target }, (id) => {
       sessionId = id;
       begun.resolve();
     });

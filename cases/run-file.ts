@@ -46,8 +46,8 @@ export async function runOne(read: ReadCase, stage: () => Promise<Stage>): Promi
       unknown.map((key) => `cannot check: ${key}`),
     );
   if (Object.keys(expect).length === 0) return ended("fail", ["cannot check: it expects nothing"]);
+  const { keyless, withModel, judge } = await stage();
   try {
-    const { keyless, withModel, judge } = await stage();
     const ran = await runCase(read.case, tier === "D0" ? keyless : withModel);
     const problems = [...problemsOf(ran)];
     const judged = judgedKeys.filter((key) => key in expect);
