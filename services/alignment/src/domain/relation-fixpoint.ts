@@ -23,8 +23,9 @@ export interface Standing {
 /**
  * The well-founded answer of the relations, by alternating between the least that must stand and the
  * most that can: what overrides what is only settled from what is settled already, so the order of
- * relations makes no difference. Contradictions that remain (a brings in b, b overrides a) are broken
- * one at a time in favour of what was brought in: whoever wrote that meant a replacement.
+ * relations makes no difference. What that leaves open is settled by an account that agrees with
+ * itself, if there is one. Contradictions that remain (a brings in b, b overrides a) are broken one at a
+ * time in favour of what was brought in: whoever wrote that meant a replacement.
  */
 export function fixpoint(question: FixpointQuestion): Standing {
   const forced = new Set<string>();
@@ -40,13 +41,46 @@ export function fixpoint(question: FixpointQuestion): Standing {
       can = nextCan;
       if (settled) break;
     }
-    const open = question.universe.filter(
+    const { universe, given, relations } = question;
+    const open = universe.filter(
       (id) => can.active.has(id) && !must.active.has(id) && !forced.has(id),
     );
-    const next = open.find((id) => !question.given.has(id)) ?? open[0];
+    if (open.length === 0) return must;
+    const account = accountOf(question, must, can, forced);
+    if (account) return account;
+    const { supported } = must;
+    const next =
+      open.find((id) => !given.has(id) && entailed(id, relations, supported)) ??
+      open.find((id) => !given.has(id)) ??
+      open[0];
     if (next === undefined) return must;
     forced.add(next);
   }
+}
+
+/** More open questions than that are not tried in all their combinations. */
+const triedTogetherMax = 8;
+
+/** A standing that comes out of assuming just itself; what was brought in is assumed first. */
+function accountOf(
+  question: FixpointQuestion,
+  must: Standing,
+  can: Standing,
+  forced: ReadonlySet<string>,
+): Standing | undefined {
+  const { universe, given } = question;
+  const open = universe
+    .filter((id) => can.present.has(id) && !must.present.has(id))
+    .toSorted((a, b) => Number(given.has(a)) - Number(given.has(b)));
+  if (open.length > triedTogetherMax) return undefined;
+  for (let chosen = 2 ** open.length - 1; chosen >= 0; chosen--) {
+    const isChosen = (_id: string, i: number) => (chosen >> (open.length - 1 - i)) % 2 === 1;
+    const assumed = new Set([...must.present, ...open.filter(isChosen)]);
+    const standing = leastStanding(question, assumed, forced);
+    const agrees = standing.present.size === assumed.size;
+    if (agrees && [...standing.present].every((id) => assumed.has(id))) return standing;
+  }
+  return undefined;
 }
 
 /** The least standing when exactly these are taken to be present for the purpose of overriding. */

@@ -62,6 +62,21 @@ export function resolveRelations(question: RelationQuestion): RelationAnswer {
   return answer(resolve(question, matched), question, asked, chosen);
 }
 
+/** The scenarios among these that may not start: what they depend on does not apply. */
+export function unfounded(
+  scenarioIds: readonly string[],
+  index: RelationIndex,
+  active: ReadonlySet<string>,
+): readonly string[] {
+  return scenarioIds.filter((id) =>
+    index.about([id]).some(({ kind, from, to }) => {
+      if (from.kind !== "scenario" || from.id !== id) return false;
+      if (kind === RelationKind.DEPENDS_ALL) return !to.every((end) => groupActive(end, active));
+      return kind === RelationKind.DEPENDS_ANY && !to.some((end) => groupActive(end, active));
+    }),
+  );
+}
+
 interface Resolved {
   readonly relations: readonly IndexedRelation[];
   readonly matched: ReadonlySet<string>;
