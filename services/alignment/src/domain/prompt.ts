@@ -21,6 +21,8 @@ export interface PromptQuestion {
   /** Ways to begin that acknowledge and say nothing yet. */
   readonly preambles: readonly string[];
   readonly asks: readonly string[];
+  /** What was not done, though it is spoken of, and why. */
+  readonly notDone: readonly string[];
   readonly known: KnownValues;
   /** Profile fields that this customer does not let a model see. */
   readonly withheld: ReadonlySet<string>;
@@ -80,8 +82,18 @@ export function tokensIn(text: string): number {
 }
 
 function situation(question: PromptQuestion, memories: readonly string[]): string {
-  const { applied, step, scenario, suggestions, preambles, asks, known, withheld, stressed } =
-    question;
+  const {
+    applied,
+    step,
+    scenario,
+    suggestions,
+    preambles,
+    asks,
+    notDone,
+    known,
+    withheld,
+    stressed,
+  } = question;
   const rules = applied
     .filter(({ action }) => action !== "")
     .map(
@@ -96,21 +108,28 @@ function situation(question: PromptQuestion, memories: readonly string[]): strin
     dataBlock("suggested_words", listed(suggestions.map(({ text }) => text ?? ""))),
     dataBlock("openings", listed(preambles)),
     dataBlock("ask_for", listed(asks)),
+    dataBlock("not_done", listed(notDone)),
     dataBlock("customer", facts(known.profile, withheld)),
     dataBlock("values", [...facts(known.variables), ...facts(known.fields, withheld)]),
     dataBlock(
       "tool_results",
-      results.map(([name, result]) => `${name}: ${JSON.stringify(result)}`),
+      results.map(([name, result]) => `${name}: ${within(JSON.stringify(result))}`),
     ),
     dataBlock("remembered", memories),
   );
 }
 
+/** The beginning of what a tool said: a whole catalogue helps nobody and could cost the answer. */
+function within(text: string): string {
+  return text.length > resultLengthMax ? `${text.slice(0, resultLengthMax)}… (cut off)` : text;
+}
+
+const resultLengthMax = 8_000;
+
 function listed(texts: readonly string[]): readonly string[] {
   return texts.map((text) => `- ${text}`);
 }
 
-/** Names and values, a line each, without those held back from a model. */
 /** Names with their values, one a line, without those withheld. */
 export function facts(
   values: JsonRecord,

@@ -42,6 +42,7 @@ export function replyRequest(
     suggestions: suggestionsOf(candidates, withheld),
     preambles: preambles(templateQuestion(turn, bindingsOf(known))),
     asks: asksOf(turn),
+    notDone: turn.effects.notDone,
     known,
     withheld,
     memories,

@@ -13,6 +13,7 @@ import { stepOf, templateQuestion } from "./reply-plan.ts";
 import { replyRequest } from "./reply-request.ts";
 import { navigateScenario } from "./steps/navigate-scenario.ts";
 import { related } from "./steps/resolve-relations.ts";
+import { noEffects } from "./tool-work.ts";
 import type { RecordPart } from "./turn-recorder.ts";
 import type { Turn } from "./turn.ts";
 
@@ -91,8 +92,7 @@ export async function speculate(
   const before = { ...turn, ...judged, ...related(matched, { ...turn, rules: scored }) };
   const moved = await navigateScenario().run(before, budget);
   if (moved.answered) return undefined;
-  const effects = { asks: [], unfinished: new Set<string>(), status: undefined };
-  const expected = { ...before, ...moved, effects };
+  const expected = { ...before, ...moved, effects: noEffects };
   const tools = [...expected.applied, stepOf(expected)].flatMap((each) => each?.toolIds ?? []);
   if (tools.some((id) => bundle.toolsById.has(id))) return undefined;
 

@@ -10,7 +10,7 @@ import { goOn } from "../domain/navigation.ts";
 import type { Navigation } from "../domain/navigation-question.ts";
 import { compareRules } from "../domain/rule-order.ts";
 import { askFor } from "../domain/tool-arguments.ts";
-import { type PlannedCall, plannedCalls } from "../domain/tool-plan.ts";
+import { type PlannedCall, plannedCalls, type Refusal } from "../domain/tool-plan.ts";
 import { dependsOn } from "../domain/tool-results.ts";
 import { placeOf } from "../domain/turn-values.ts";
 import type { Means } from "./means.ts";
@@ -44,6 +44,20 @@ export type ToolAdds =
   | "rules"
   | "applied"
   | "relations";
+
+/** No tool ran. */
+export const noEffects: Effects = {
+  asks: [],
+  notDone: [],
+  unfinished: new Set(),
+  status: undefined,
+};
+
+/** What was left undone on purpose, in words for whoever writes the reply. */
+const refusals: Readonly<Record<string, string>> = {
+  TOOL_NOT_ASKED_FOR: "the customer has not clearly asked for it to be done now",
+  TOOL_NOT_CONFIRMED: "nobody could say whether the customer wants it done now",
+} satisfies Partial<Record<Refusal, string>>;
 
 /** One turn's tools at work: what they answer changes what comes next. */
 export class ToolWork {
@@ -144,9 +158,10 @@ export class ToolWork {
     const { state, known, status, brought } = this.answers;
     const records = this.runs.all.map(({ record }) => record);
     const effects: Effects = {
-      asks: this.asks.map(({ run, call: { given } }) => {
-        const [argument = ""] = run.asksFor;
-        return askFor(run.tool, argument, given.invalid.has(argument));
+      asks: this.questions(),
+      notDone: records.flatMap(({ name, reason }) => {
+        const why = refusals[reason];
+        return why ? [`${name}: ${why}`] : [];
       }),
       unfinished: new Set(
         records
@@ -173,6 +188,16 @@ export class ToolWork {
         facts: { toolCalls: records, variables: [...this.resolved] },
       },
     };
+  }
+
+  /** A model can ask for all that is lacking at once; without one the answer must be about one thing. */
+  private questions(): readonly string[] {
+    const questions = this.asks.flatMap(({ run: { tool, asksFor }, call: { given } }) =>
+      (this.proposals.hasModel ? asksFor : asksFor.slice(0, 1)).map((argument) =>
+        askFor(tool, argument, given.invalid.has(argument)),
+      ),
+    );
+    return [...new Set(questions)];
   }
 
   private step(): ScenarioStep | undefined {

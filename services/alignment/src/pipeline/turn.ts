@@ -159,6 +159,8 @@ export interface RelationEffects {
 export interface Effects {
   /** What must be asked of the customer before the agent can go on. */
   readonly asks: readonly string[];
+  /** What was left undone on purpose and why, for whoever writes the reply. */
+  readonly notDone: readonly string[];
   /** Tools that should have run and did not succeed, by id. */
   readonly unfinished: ReadonlySet<string>;
   /** The session's status after the turn, when a tool changed it. */

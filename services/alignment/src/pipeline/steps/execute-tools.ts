@@ -1,6 +1,6 @@
 import type { Means } from "../means.ts";
 import type { Step } from "../step.ts";
-import { type ToolAdds, type ToolNeeds, ToolWork } from "../tool-work.ts";
+import { noEffects, type ToolAdds, type ToolNeeds, ToolWork } from "../tool-work.ts";
 
 /**
  * Resolves what variables are named, runs the tools of the rules that apply and of the step, and goes
@@ -26,7 +26,7 @@ export function executeTools(means: Means): Step<ToolNeeds, ToolAdds> {
       rules,
       applied,
       relations,
-      effects: { asks: [], unfinished: new Set(), status: undefined },
+      effects: noEffects,
     }),
   };
 }
