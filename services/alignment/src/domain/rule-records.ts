@@ -13,7 +13,6 @@ import { isTransient } from "./directives.ts";
 const pastRetrievalMax = 200;
 /** So many are told even when retrieval let fewer through: what came near is worth reading. */
 const toldMin = 24;
-const scenariosMax = 8;
 
 /** What a reason of a model's may take of a record, in characters. */
 const reasonLengthMax = 500;
@@ -72,7 +71,6 @@ const ofRetrieval = new Set([
 export function scenarioRecords(candidates: readonly ScenarioCandidate[]): ScenarioRecord[] {
   return candidates
     .toSorted((a, b) => b.scores.match - a.scores.match)
-    .slice(0, scenariosMax)
     .map(({ scenario, scores, reason }) =>
       create(ScenarioCandidateSchema, {
         scenarioId: scenario.id,

@@ -21,29 +21,25 @@ export function ruleTable(
   applied: ReadonlySet<string>,
 ): RuleTable {
   const byId = new Map(candidates.map((candidate) => [candidate.rule.id, candidate]));
+  const rows = rules.map(({ id }) => byId.get(id));
   const ends = new Ends();
-  const rows = rules.map(({ id }) => {
-    const found = byId.get(id);
-    return {
-      scores: scoresOf(found?.scores ?? noMatch),
-      distance: found?.distance ?? 0,
-      end: ends.indexOf(
-        found?.eliminatedBy ?? "retrieve",
-        found?.reason ?? "it was not considered",
-        applied.has(id),
-      ),
-    };
-  });
   return create(RuleTableSchema, {
-    scores: Object.keys(noMatch).map((part) => ({
+    scores: parts.map((part) => ({
       part,
-      values: rows.map(({ scores }) => inTenThousandths(scores[part] ?? 0)),
+      values: rows.map((row) => inTenThousandths(row?.scores[part] ?? 0)),
     })),
-    distance: rows.map(({ distance }) => inTenThousandths(distance)),
-    end: rows.map(({ end }) => end),
-    ends: [...ends.all],
+    distance: rows.map((row) => inTenThousandths(row?.distance ?? 0)),
+    end: rows.map((row) =>
+      row
+        ? ends.indexOf(row.eliminatedBy, row.reason, applied.has(row.rule.id))
+        : ends.indexOf("retrieve", "it was not considered", false),
+    ),
+    ends: ends.all,
   });
 }
+
+// The keys of an object with every part.
+const parts = Object.keys(noMatch) as readonly (keyof MatchScore)[];
 
 /** What the table says of rule `i` of its version; undefined when it has no such row. */
 export function ruleRow(
@@ -69,22 +65,20 @@ export function ruleRow(
 /** What became of rules, each kind of end once. */
 class Ends {
   readonly all: RuleEnd[] = [];
-  private readonly indices = new Map<string, number>();
+  /** By stage, then by reason: indices of the ends that applied and of those that did not. */
+  private readonly known = new Map<string, Map<string, number>>();
 
   indexOf(eliminatedBy: string, reason: string, applied: boolean): number {
-    const key = JSON.stringify([eliminatedBy, reason, applied]);
-    const known = this.indices.get(key);
-    if (known !== undefined) return known;
+    const stage = applied ? `${eliminatedBy} applied` : eliminatedBy;
+    let reasons = this.known.get(stage);
+    if (!reasons) this.known.set(stage, (reasons = new Map()));
+    const found = reasons.get(reason);
+    if (found !== undefined) return found;
     // A kind of end without its reason may come on top: there are few stages.
     if (this.all.length >= endsMax && reason !== "") return this.indexOf(eliminatedBy, "", applied);
-    this.indices.set(key, this.all.length);
-    this.all.push(create(RuleEndSchema, { eliminatedBy, reason, applied }));
-    return this.all.length - 1;
+    reasons.set(reason, this.all.length);
+    return this.all.push(create(RuleEndSchema, { eliminatedBy, reason, applied })) - 1;
   }
-}
-
-function scoresOf(scores: MatchScore): Readonly<Record<string, number>> {
-  return { ...scores };
 }
 
 const scale = 10_000;

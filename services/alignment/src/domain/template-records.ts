@@ -5,10 +5,7 @@ import {
 } from "@soldier/proto/audit/v1/turn_record";
 import type { TemplateCandidate } from "./templates.ts";
 
-/** Templates that a record names, at most: those that were used, then in the order of preference. */
-const templatesMax = 50;
-
-/** What became of each template; `notes` say by id why a choice fell as it did. */
+/** What became of each template, those that were used first; `notes` say by id why a choice fell as it did. */
 export function templateRecords(
   candidates: readonly TemplateCandidate[],
   used: readonly string[],
@@ -17,7 +14,6 @@ export function templateRecords(
   const isUsed = ({ id }: TemplateCandidate) => used.includes(id);
   return candidates
     .toSorted((a, b) => Number(isUsed(b)) - Number(isUsed(a)))
-    .slice(0, templatesMax)
     .map((candidate) => {
       const { id, name, mode, text, reason } = candidate;
       const idle = isUsed(candidate) || text === undefined ? reason : "not needed";

@@ -51,7 +51,7 @@ export function rehearsal(means: Means, scene: Scene, ended: (end: Rehearsed) =>
     .step(executeTools(harmless))
     .step(generate(harmless))
     .step(enforce(harmless))
-    .step(takeDown(ended));
+    .step(takeDown(means, ended));
 }
 
 export interface Rehearsed {
@@ -106,11 +106,11 @@ function setUp({ clock }: Means, { bundle, state, history }: Scene): Step<"incom
   };
 }
 
-function takeDown(ended: (end: Rehearsed) => void): Step<SettleNeeds, never> {
+function takeDown(means: Means, ended: (end: Rehearsed) => void): Step<SettleNeeds, never> {
   return {
     name: "commit",
     async run(turn) {
-      const { record, state } = settled(turn, []);
+      const { record, state } = settled(turn, means, []);
       ended({ record, state });
       return {};
     },

@@ -10,6 +10,7 @@ import {
 import { valueOf } from "../../domain/json.ts";
 import { navigationRecord } from "../../domain/navigation-record.ts";
 import { nextState } from "../../domain/next-state.ts";
+import { bounded } from "../../domain/record-bounds.ts";
 import { ruleRecords, scenarioRecords } from "../../domain/rule-records.ts";
 import { ruleTable } from "../../domain/rule-table.ts";
 import { placeOf } from "../../domain/turn-values.ts";
@@ -45,11 +46,12 @@ export type SettleNeeds =
  * Makes the turn real: state, turn, record and events in one call. It may be repeated while the peer
  * is away, which its idempotence allows; before it has succeeded nobody is told that the turn is done.
  */
-export function commit({ session: sessions }: Means): Step<SettleNeeds | "claim", "committed"> {
+export function commit(means: Means): Step<SettleNeeds | "claim", "committed"> {
+  const { session: sessions } = means;
   return {
     name: "commit",
     async run(turn) {
-      const { state, record, message } = settled(turn, ["commit", "respond"]);
+      const { state, record, message } = settled(turn, means, ["commit", "respond"]);
       const { turn: stored } = await sessions.commitTurn({
         lease: turn.claim.lease,
         expectedVersion: turn.session.version,
@@ -66,7 +68,11 @@ export function commit({ session: sessions }: Means): Step<SettleNeeds | "claim"
 }
 
 /** What a finished turn leaves: the next state, the turn, and the record of how it came about. */
-export function settled(turn: Pick<Turn, SettleNeeds>, stepsToCome: readonly string[]) {
+export function settled(
+  turn: Pick<Turn, SettleNeeds>,
+  { embedder, reranker }: Pick<Means, "embedder" | "reranker">,
+  stepsToCome: readonly string[],
+) {
   const { incoming, bundle, session, customer, turnNumber, reply } = turn;
   // What superseded turns were asked is answered here, and nowhere else.
   const userText = [...turn.superseded, incoming.text].join("\n");
@@ -106,6 +112,8 @@ export function settled(turn: Pick<Turn, SettleNeeds>, stepsToCome: readonly str
       }),
       scenarios: scenarioRecords(turn.scenarios),
       navigation: navigationRecord(session.state, turn.navigation, turn.reconciled, bundle),
+      embeddingModel: embedder.model,
+      reranker: reranker.id,
     },
     stepsToCome,
   );
@@ -115,7 +123,7 @@ export function settled(turn: Pick<Turn, SettleNeeds>, stepsToCome: readonly str
       awaited: awaited(turn),
       matchThreshold: bundle.settings.matching.match_threshold,
     }),
-    record,
+    record: bounded(record),
     message,
   };
 }
