@@ -2,7 +2,8 @@ import type { Check, Rule } from "@soldier/proto/config/v1/rule";
 import { parseTemplate } from "@soldier/kernel/template-text";
 import type { Bindings, Expressions } from "./expressions.ts";
 import { type KnownValues, lookUp } from "./known-values.ts";
-import { pattern } from "./patterns.ts";
+import { maySay, says, unhidden } from "./folded-text.ts";
+import { matchesNoSpace, pattern } from "./patterns.ts";
 import { spoken } from "./templates.ts";
 
 /** One thing that this turn's reply must keep to, and the rule that asks for it. */
@@ -15,7 +16,8 @@ export interface Constraint {
     | "must_not_match"
     | "length_max"
     | "expression"
-    | "judge";
+    | "judge"
+    | "critique";
   /** What a text must contain, match, or be judged by; for length_max the number of characters. */
   readonly demand: string;
 }
@@ -73,8 +75,22 @@ function filled(text: string, known: KnownValues): string {
   }
 }
 
-/** Whether the beginning of a reply is enough to see it broken: then sentences need not be held. */
-export function decidedEarly({ kind }: Constraint): boolean {
+/**
+ * Whether whole sentences are enough to see it broken: then the rest need not be waited for. What a
+ * pattern finds may reach over the end of a sentence only if it can match the space there.
+ */
+export function decidedEarly({ kind, demand }: Constraint): boolean {
+  if (kind === "must_not_match") return matchesNoSpace(demand);
+  return kind === "must_not_include" || kind === "length_max";
+}
+
+/** Whether a text breaks nothing yet, but its end could be the beginning of what must not be said. */
+export function mayBreak({ kind, demand }: Constraint, text: string): boolean {
+  return kind === "must_not_include" && maySay(text, demand);
+}
+
+/** A demand that any text keeps to that says little enough: only these bind what is said at last. */
+export function isForbidding({ kind }: Constraint): boolean {
   return kind === "must_not_include" || kind === "must_not_match" || kind === "length_max";
 }
 
@@ -93,13 +109,13 @@ export function checked(
   });
   switch (kind) {
     case "must_include":
-      return result(includes(text, demand), `lacks "${demand}"`);
+      return result(says(text, demand), `lacks "${demand}"`);
     case "must_not_include":
-      return result(!includes(text, demand), `contains "${demand}"`);
+      return result(!says(text, demand), `contains "${demand}"`);
     case "must_match":
-      return result(pattern(demand)?.test(text) ?? false, `does not match ${demand}`);
+      return result(matches(text, demand) ?? false, `does not match ${demand}`);
     case "must_not_match":
-      return result(!(pattern(demand)?.test(text) ?? true), `matches ${demand}`);
+      return result(!(matches(text, demand) ?? true), `matches ${demand}`);
     case "length_max": {
       const length = Array.from(text).length;
       return result(
@@ -112,14 +128,13 @@ export function checked(
       return result(verdict.holds, verdict.error ?? `${demand} is false`);
     }
     case "judge":
+    case "critique":
       return result(true, "");
   }
 }
 
-function includes(text: string, part: string): boolean {
-  return plain(text).includes(plain(part));
-}
-
-function plain(text: string): string {
-  return text.normalize("NFKC").toLowerCase().replaceAll("’", "'").replaceAll(/\s+/g, " ");
+/** Undefined when there is no such pattern. */
+function matches(text: string, source: string): boolean | undefined {
+  const found = pattern(source);
+  return found && (found.test(text) || found.test(unhidden(text)));
 }

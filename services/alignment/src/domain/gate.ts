@@ -1,15 +1,17 @@
-import { type CheckResult, type Constraint, decidedEarly } from "./checks.ts";
+import { type CheckResult, type Constraint, decidedEarly, mayBreak } from "./checks.ts";
 import { completeSentences } from "./sentences.ts";
 
 /**
  * Stands between what is written and what is shown. Without constraints everything passes at once;
- * with constraints that a beginning can break, sentence by sentence; with any that only the whole
- * can keep, nothing passes before `open`. What has passed is never taken back.
+ * with constraints that a beginning can break, sentence by sentence, but for an end that could be the
+ * beginning of what must not be said; with any that only the whole can keep, nothing passes before
+ * `open`. What has passed is never taken back.
  */
 export class Gate {
   private readonly constraints: readonly Constraint[];
   private readonly check: (constraint: Constraint, text: string) => CheckResult;
   private readonly release: (piece: string) => void;
+  private readonly holds: boolean;
   private shownText = "";
   private waiting = "";
   private broken: CheckResult | undefined;
@@ -18,7 +20,10 @@ export class Gate {
     constraints: readonly Constraint[],
     check: (constraint: Constraint, text: string) => CheckResult,
     release: (piece: string) => void,
+    /** Nothing passes before `open`, whatever is demanded. */
+    holds = false,
   ) {
+    this.holds = holds;
     this.constraints = constraints;
     this.check = check;
     this.release = release;
@@ -40,15 +45,16 @@ export class Gate {
   }
 
   get holdsAll(): boolean {
-    return this.constraints.some((constraint) => !decidedEarly(constraint));
+    return this.holds || this.constraints.some((constraint) => !decidedEarly(constraint));
   }
 
   /** Takes a piece; false when the text so far breaks a constraint and writing may stop. */
   write(piece: string): boolean {
     if (this.broken) return false;
     this.waiting += piece;
+    if (this.holdsAll) return true;
     if (this.constraints.length === 0) this.show(this.waiting);
-    else if (!this.holdsAll) this.showSentences();
+    else this.showSentences();
     return !this.violation;
   }
 
@@ -64,12 +70,17 @@ export class Gate {
   }
 
   private showSentences(): void {
+    let held = "";
     for (const sentence of completeSentences(this.waiting)) {
+      held += sentence;
+      const text = this.shownText + held;
       this.broken = this.constraints
-        .map((constraint) => this.check(constraint, this.shownText + sentence))
+        .map((constraint) => this.check(constraint, text))
         .find(({ passed }) => !passed);
       if (this.broken) return;
-      this.show(sentence);
+      if (this.constraints.some((constraint) => mayBreak(constraint, text))) continue;
+      this.show(held);
+      held = "";
     }
   }
 

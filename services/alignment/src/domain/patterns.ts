@@ -23,6 +23,18 @@ export function pattern(source: string): Pattern | undefined {
   return made;
 }
 
+/**
+ * Whether nothing that the pattern finds can hold a space or a line's end, nor depends on where the
+ * text ends. Told by its parts: what is not surely so is taken not to be.
+ */
+export function matchesNoSpace(source: string): boolean {
+  return spaceless.test(source);
+}
+
+// Letters and signs, \d \w \b and escaped signs, (?i), groups, and classes of ASCII that name what is in them.
+const spaceless =
+  /^(?:\(\?(?:i\)|:)|\\[dwb]|\\[^\w\s]|\[(?!\^)(?:\\[dw]|[!-Z_-~])+\]|[^\s.\\^$[\]\u0080-\u00a0])*$/u;
+
 function compile(source: string): Pattern | undefined {
   let re2: RE2JS;
   try {

@@ -23,7 +23,6 @@ function question(more: Partial<PromptQuestion> = {}): PromptQuestion {
     scenario: "",
     suggestions: [],
     preambles: [],
-    notDone: [],
     asks: [],
     known: someValues(),
     withheld: new Set(),

@@ -63,12 +63,16 @@ export function composedReply(question: ReplyQuestion): PlannedReply | undefined
   return { source: "prompt", text: question.stepInstructions, templateIds: [], reason: "" };
 }
 
-/** The first FALLBACK template that can be said: the rules' own, then the agent's. */
+/**
+ * The first FALLBACK template that suits: the rules' own, then the agent's; else a built-in sentence
+ * that suits at last.
+ */
 export function fallbackReply(
   candidates: readonly TemplateCandidate[],
   agents: TemplateCandidate | undefined,
   reason: string,
   suits: (text: string) => boolean = () => true,
+  suitsAtLast: (text: string) => boolean = () => true,
 ): PlannedReply {
   const found = [
     ...candidates.filter(({ mode }) => mode === "FALLBACK"),
@@ -77,11 +81,16 @@ export function fallbackReply(
     .filter(({ text }) => text !== undefined && suits(text))
     .at(0);
   if (found) return { ...said([found]), source: "fallback", reason };
-  return { source: "built_in", text: builtInSentence, templateIds: [], reason };
+  // Where even these must not be said, silence is the only words left.
+  const text = [builtInSentence, ...builtInInstead].find(suitsAtLast) ?? "";
+  return { source: "built_in", text, templateIds: [], reason };
 }
 
 export const builtInSentence =
   "I'm sorry, I can't help with that right now. Could you put it another way, or try again in a moment?";
+
+/** For where the sentence itself is forbidden. */
+const builtInInstead = ["One moment, please.", "…"];
 
 /** What is said when the customer has left a scenario and nothing else was meant. */
 export const builtInLeave: PlannedReply = {

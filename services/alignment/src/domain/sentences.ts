@@ -1,6 +1,6 @@
 // A mark that ends a sentence counts only with space after it: "3.5" and "e.g. " are worth a wait,
 // for holding back a little longer is harmless and splitting too early is not.
-const ending = /[.!?…。！？]["'”’)\]]*\s+|\n+/g;
+const ending = /[.!?…。！？]["'”’)\]]*[^\S\ufeff]+|\n+/g;
 
 /** The sentences at the beginning of a text that are certainly complete, with the space after them. */
 export function completeSentences(text: string): readonly string[] {

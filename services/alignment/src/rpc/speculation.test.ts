@@ -17,12 +17,11 @@ const speculative = { settings: { generation: { speculative: true } } };
 const likely = "do you open on my birthday";
 
 /** Answers by what is asked, since both calls come at once. */
-function answers(asked: unknown, replies: readonly (string | WireAnswer)[]) {
+function answers(asked: unknown, replies: readonly WireAnswer[]) {
   let written = 0;
   return (req: WireRequest): WireAnswer => {
     if (req.output_config?.format) return wire(asked);
-    const reply = replies[written++] ?? "no more";
-    return typeof reply === "string" ? wire(reply) : reply;
+    return replies[written++] ?? wire("no more");
   };
 }
 
@@ -31,7 +30,7 @@ describe("writing while the message is judged", () => {
     const { desk, server } = await wiredDesk(
       desks,
       { rules: [hours], agent: speculative },
-      answers(judgement([applies("r1")]), ["From nine."]),
+      answers(judgement([applies("r1")]), [wire("From nine.")]),
     );
     const { reply } = await desk.say(likely);
     expect(reply).toBe("From nine.");
@@ -49,7 +48,10 @@ describe("writing while the message is judged", () => {
     const { desk } = await wiredDesk(
       desks,
       { rules: [hours], agent: speculative },
-      answers(judgement([doesNot("r1")]), ["From nine.", "We are always glad to see you."]),
+      answers(judgement([doesNot("r1")]), [
+        wire("From nine."),
+        wire("We are always glad to see you."),
+      ]),
     );
     const { reply, deltas } = await desk.say(likely);
     expect(reply).toBe("We are always glad to see you.");
@@ -67,7 +69,10 @@ describe("writing while the message is judged", () => {
     const { desk, server } = await wiredDesk(
       desks,
       { rules: [hours], agent: speculative },
-      answers(judgement([doesNot("r1")]), [{ pieces: ["From "], ending: "silence" }, "Welcome."]),
+      answers(judgement([doesNot("r1")]), [
+        { pieces: ["From "], ending: "silence" },
+        wire("Welcome."),
+      ]),
     );
     expect((await desk.say(likely)).reply).toBe("Welcome.");
     await server.hungUp(1);
@@ -81,7 +86,10 @@ describe("writing while the message is judged", () => {
     const { desk } = await wiredDesk(
       desks,
       { rules, agent: speculative },
-      answers(judgement([applies("r1")]), ["We open. From nine. Come!", "In the morning."]),
+      answers(judgement([applies("r1")]), [
+        wire("We open. From nine. Come!"),
+        wire("In the morning."),
+      ]),
     );
     const { reply, deltas } = await desk.say(likely);
     expect(reply).toBe("We open. In the morning.");
@@ -102,7 +110,7 @@ describe("writing while the message is judged", () => {
       const { desk } = await wiredDesk(
         desks,
         behaviour,
-        answers(judgement([doesNot("r1")]), ["Hello."]),
+        answers(judgement([doesNot("r1")]), [wire("Hello.")]),
       );
       await desk.say(likely);
       expect(desk.peers.record.speculation).toBeUndefined();

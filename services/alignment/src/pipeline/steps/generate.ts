@@ -46,6 +46,7 @@ export function generate(means: Means): Step<Needs, "draft"> {
         constraints,
         (constraint, text) => checked(constraint, text, bundle.expressions, bindings),
         (piece) => outlet.delta(piece),
+        bundle.settings.generation.self_critique, // what was shown can't be looked at again
       );
       const draft = (planned: PlannedReply): Draft => ({
         gate,

@@ -10,6 +10,7 @@ import { bindingsOf } from "../../domain/expressions.ts";
 import type { KnownValues } from "../../domain/known-values.ts";
 import { exclusionOf, isSpent } from "../../domain/rule-filters.ts";
 import { selectRules } from "../../domain/rule-selection.ts";
+import { isAlwaysOn } from "../../domain/rule-filters.ts";
 import { placeOf, turnValues } from "../../domain/turn-values.ts";
 import { type Tried, tried } from "../degrade.ts";
 import type { Means } from "../means.ts";
@@ -88,7 +89,7 @@ export function retrieve(means: Means): Step<Needs, Adds> {
       });
       // What is in force in every turn is not a matter of finding it.
       const rules = filtered(scores(turn).rules, turn, known, means).filter(
-        (each) => isIn(each) && isAlwaysOn(each.rule),
+        ({ rule, eliminatedBy }) => eliminatedBy === "" && isAlwaysOn(rule),
       );
       return { profile, known, memories: [], rules, scenarios: [] };
     },
