@@ -138,9 +138,9 @@ describe("relations, against a model by brute force", { timeout: 60_000 }, () =>
     fc.assert(
       fc.property(cases, (given) => {
         const [only, ...others] = accounts(given);
-        fc.pre(only !== undefined && others.length === 0);
+        if (!only || others.length > 0) return;
         const { active } = resolved(given);
-        const expected = [...(only?.active ?? [])].filter((id) => id !== "J").sort();
+        const expected = [...only.active].filter((id) => id !== "J").sort();
         expect([...active].sort()).toEqual(expected);
       }),
       { numRuns: 1_000 },

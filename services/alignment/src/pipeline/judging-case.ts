@@ -16,7 +16,7 @@ export interface Case {
   readonly rules: readonly RuleCandidate[];
   readonly edges: readonly Edge[];
   readonly scenarios: readonly ScenarioCandidate[];
-  /** Fields that the scenario collects and nobody knows yet. */
+  /** Fields that the scenario collects: those that nobody knows yet, then those that may be corrected. */
   readonly fields: readonly Pick<FieldDefinition, "name" | "extractionHint" | "label">[];
   /** Tools that may run in this turn and for which something is left to say. */
   readonly tools: readonly Tool[];
@@ -91,13 +91,14 @@ export function caseOf(candidates: readonly RuleCandidate[], turn: Pick<Turn, Ca
     settings,
   );
   // What was taken for an answer as it stands may give more than what was asked for.
+  const unknown = fields.filter(({ name }) => isUnknown(name, turn));
   const found = new Set(
     context.fields
-      .filter(({ extractor }) => extractor !== "answer" || fields.length === 1)
+      .filter(({ extractor }) => extractor !== "answer" || unknown.length === 1)
       .map(({ name }) => name),
   );
   const asked = step?.collects.some(
-    (name) => !found.has(name) && fields.some((field) => field.name === name),
+    (name) => !found.has(name) && unknown.some((field) => field.name === name),
   );
   return {
     rules: [...rules, ...(home ? [] : coming(candidates, scenarios))],
@@ -166,8 +167,14 @@ function fieldsInQuestion(
 ): Case["fields"] {
   const scenarios = home ? [home.scenario] : entries.map(({ scenario }) => scenario);
   const collected = scenarios.flatMap(({ steps }) => steps.flatMap(({ collects }) => collects));
-  return [...new Set(collected)]
-    .filter((name) => known.fields[name] === undefined && known.profile[name] === undefined)
+  const names = [...new Set(collected)];
+  // What the conversation gave before may be given anew, and the way is then decided again.
+  const given = home ? names.filter((name) => known.fields[name] !== undefined) : [];
+  return [...names.filter((name) => isUnknown(name, { known })), ...given]
     .slice(0, fieldsMax)
     .map((name) => bundle.fields.get(name) ?? { name, label: "", extractionHint: "" });
+}
+
+function isUnknown(name: string, { known }: Pick<Turn, "known">): boolean {
+  return known.fields[name] === undefined && known.profile[name] === undefined;
 }
