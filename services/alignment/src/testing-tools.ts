@@ -68,10 +68,14 @@ export class ToolServer implements AsyncDisposable {
     this.answer = answer;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.reset(json({}));
+  async stop(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.reset(json({}));
+    await this.stop();
   }
 }
 
