@@ -57,8 +57,10 @@ function isSetting(name: string): boolean {
 /** The setting, or what is wrong with it. */
 function variable(name: string, text: string, known: Tree): Variable | string {
   const path = name.slice(prefix.length).toLowerCase().split("__");
-  if (isKnown(known, path)) return typed(name, path, text, known);
   const last = path.at(-1) ?? "";
+  // Below a table that is open to any name, a name that ends so means the file, too.
+  const open = valueAt(known, path) === undefined && last.endsWith("_file");
+  if (isKnown(known, path) && !open) return typed(name, path, text, known);
   const target = [...path.slice(0, -1), last.replace(/_file$/, "")];
   if (!last.endsWith("_file") || !isKnown(known, target)) {
     const meant = nearest(name, [...others, ...pathsOf(known).map(variableOf)]);

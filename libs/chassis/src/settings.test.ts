@@ -89,6 +89,10 @@ describe("settings", () => {
     const env = { SOLDIER_SHOP__SECRET_FILE: join(directory, "secret") };
     expect(read(env).secret).toBe("from a mounted file");
   });
+  it("read a secret that is mounted below a table open to any name", () => {
+    const env = { SOLDIER_SHOP__FREE__KEY_FILE: join(directory, "secret") };
+    expect(read(env).free).toEqual({ key: "from a mounted file" });
+  });
 
   it("leave variables alone that are not ours", () => {
     expect(read({ PATH: "/bin", SOLDIER_TEST_POSTGRES: "x", SOLDIER_URL: "x" }).seats).toBe(4);
