@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { exportAgent } from "./agent-export.ts";
 import { openApi } from "./api.ts";
 import { apply } from "./apply.ts";
+import { calibrateAgent } from "./calibrate.ts";
 import { chat } from "./chat.ts";
 import { connectionFrom, type Said } from "./connection.ts";
 import { failureText } from "./failure.ts";
@@ -46,6 +47,51 @@ asking("export")
   .action(async (agent: string, directory: string, said: Said) => {
     const files = await exportAgent(openApi(connectionFrom(said, localFile)), agent, directory);
     process.stdout.write(`${files.join("\n")}\n`);
+  });
+
+interface CalibrateFlags extends Said {
+  readonly agent: string;
+  readonly write?: string;
+  readonly apply?: boolean;
+}
+
+asking("calibrate")
+  .description("fit an agent's matching to messages that you have labelled with its rules")
+  .argument("<file>", "a .jsonl, .json or .csv file: message, and rule (several by ;, or nothing)")
+  .requiredOption("--agent <slug>", "which agent, as published")
+  .addOption(new Option("--write <path>", "write the settings as TOML").conflicts("apply"))
+  .option("--apply", "write them into the draft of the agent")
+  .action(
+    async (path: string, { agent, write, apply: toAgent = false, ...said }: CalibrateFlags) => {
+      const progress = (done: number, of: number) => {
+        if (done % 100 === 0) process.stderr.write(`${done} of ${of}\n`);
+      };
+      const call = openApi(connectionFrom(said, localFile));
+      const options = { agent, write, apply: toAgent, progress };
+      process.stdout.write(`${await calibrateAgent(call, path, options)}\n`);
+    },
+  );
+
+interface ChatFlags extends Said {
+  readonly agent?: string;
+  readonly session?: string;
+  readonly once?: string;
+  readonly opening?: boolean;
+  readonly verbose?: boolean;
+}
+
+asking("chat")
+  .description("talk to an agent")
+  .option("--agent <slug>", "which agent; that of the local start when left out")
+  .option("--session <id>", "go on with a session")
+  .option("--once <text>", "say this, print the answer and leave")
+  .option("--opening", "let the agent speak first")
+  .option("--verbose", "say which rules applied, and at which step the session is")
+  .action(async ({ url, token, ...options }: ChatFlags) => {
+    const connection = connectionFrom({ url, token }, localFile);
+    const { stdin: input, stdout: output, stderr: errors } = process;
+    const agent = options.agent ?? connection.agent;
+    await chat(openApi(connection), { ...options, agent }, { input, output, errors });
   });
 
 interface ChatFlags extends Said {
