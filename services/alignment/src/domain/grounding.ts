@@ -13,7 +13,8 @@ export interface Grounds {
   counts(number: number): boolean;
 }
 
-export function groundsOf(texts: readonly string[]): Grounds {
+export function groundsOf(given: readonly string[]): Grounds {
+  const texts = given.map((text) => text.slice(0, textLengthMax));
   const lines = texts.map(wordsOf);
   const words = new Set(lines.flat());
   const digits = texts
@@ -55,6 +56,8 @@ export function groundsOf(texts: readonly string[]): Grounds {
   };
 }
 
+/** Of what a tool answered only the beginning is looked at. */
+const textLengthMax = 50_000;
 const proseMin = 8;
 const stemMin = 4;
 const phoneDigits = 7;

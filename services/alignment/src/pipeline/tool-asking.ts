@@ -27,6 +27,8 @@ export type ProposalNeeds =
 export class ToolProposals {
   /** Calls by tool id, for each tool that a model was asked about. */
   readonly known: Map<string, readonly JsonRecord[]>;
+  /** There is a model whose word counts, whether it can be asked now or not. */
+  readonly hasModel: boolean;
   private readonly turn: Pick<Turn, ProposalNeeds>;
   private readonly calls: ModelCalls | undefined;
   private readonly signal: AbortSignal;
@@ -39,12 +41,10 @@ export class ToolProposals {
     this.turn = turn;
     this.calls = modelCalls(means, turn, "tools");
     this.signal = signal;
+    // A tenant that has used up its budget has no model now, and still does nothing unasked.
+    this.hasModel = turn.proposed !== undefined || means.models.for("tools") !== undefined;
     this.known = new Map(turn.proposed);
     this.asked = new Set(this.known.keys());
-  }
-
-  get hasModel(): boolean {
-    return this.calls !== undefined || this.turn.proposed !== undefined;
   }
 
   get record(): RecordPart {

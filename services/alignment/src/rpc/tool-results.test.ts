@@ -51,6 +51,45 @@ describe("a result that is for its turn only", () => {
   });
 });
 
+describe("rules that are judged again after a tool's result", () => {
+  it("leave those alone that came into scope with the step", async () => {
+    const visiting = {
+      condition: "the customer wants to visit",
+      examples: ["I want to visit you"],
+    };
+    const again = { guard: "!has(results.now)", reevaluateAfterToolIds: ["now"] };
+    const desk = await server.start({
+      agent: { settings: { ruleSelection: { kind: "SELECTION_KIND_FIXED_K", k: 5 } } },
+      tools: [now],
+      rules: [
+        { ...visiting, name: "first", toolIds: ["now"] },
+        { ...visiting, ...again, name: "before" },
+        {
+          ...visiting,
+          name: "here",
+          scope: "SCOPE_STEP",
+          scenarioId: "visit",
+          stepId: "look",
+          templateIds: ["welcome"],
+        },
+      ],
+      templates: [{ name: "welcome", text: "Welcome." }],
+      scenarios: [
+        {
+          name: "visit",
+          entryCondition: "the customer wants to visit",
+          entryExamples: ["I want to visit you"],
+          entryStepId: "look",
+          steps: [{ id: "look", instructions: "Ask for the day.", collects: ["day"] }],
+        },
+      ],
+    });
+    await desk.say("I want to visit you");
+    const applied = desk.peers.record.rules.filter((rule) => rule.applied);
+    expect(applied.map(({ name }) => name).toSorted()).toEqual(["first", "here"]);
+  });
+});
+
 describe("a step's tool", () => {
   const scenario = (tool: object) => ({
     tools: [{ ...now, ...tool }],
@@ -89,23 +128,26 @@ describe("a step's tool", () => {
 });
 
 describe("a tool that makes trouble", () => {
-  const trouble = {
-    ...clock({ timeout: "0.05s" }),
+  const trouble = (timeout: string) => ({
+    ...clock({ timeout }),
     templates: [
       { name: "time", text: "It is {time}." },
       { name: "sorry", text: "I can't see the time.", mode: "TEMPLATE_MODE_FALLBACK" },
     ],
     rules: [{ ...asks, templateIds: ["time", "sorry"] }],
-  };
+  });
   it.each([
-    ["is slow", () => undefined, "TOOL_TIMEOUT"],
+    ["is slow", () => undefined, "TOOL_TIMEOUT", "0.05s"],
     ["is down", json({}, 503), "HTTP_503"],
     ["answers more than can be taken", json("x".repeat(3_000_000)), "TOOL_ANSWER_TOO_LARGE"],
     ["answers no JSON", (res: Parameters<ReturnType<typeof json>>[0]) => res.end("<p>"), "no JSON"],
-  ])("costs the turn nothing but its result when it %s", async (_, answer, reason) => {
-    server.answer = answer;
-    const desk = await server.start(trouble);
-    expect((await desk.say("what time is it?")).reply).toBe("I can't see the time.");
-    expect(desk.peers.record.toolCalls[0]?.reason).toContain(reason);
-  });
+  ])(
+    "costs the turn nothing but its result when it %s",
+    async (_, answer, reason, timeout = "5s") => {
+      server.answer = answer;
+      const desk = await server.start(trouble(timeout));
+      expect((await desk.say("what time is it?")).reply).toBe("I can't see the time.");
+      expect(desk.peers.record.toolCalls[0]?.reason).toContain(reason);
+    },
+  );
 });

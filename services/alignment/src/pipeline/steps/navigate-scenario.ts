@@ -31,7 +31,7 @@ type Needs =
   | "applied"
   | "relations";
 
-type Adds = "state" | "known" | "navigation" | "rules" | "applied" | "relations";
+type Adds = "state" | "known" | "navigation" | "rules" | "matched" | "applied" | "relations";
 
 /** Moves the session through its scenario, and lets in the rules of the place that it comes to. */
 export function navigateScenario(): Step<Needs, Adds> {
@@ -45,10 +45,11 @@ export function navigateScenario(): Step<Needs, Adds> {
       const isElse = position && position.scenarioId !== turn.state.position?.scenarioId;
       return inScope(turn, left || isElse ? moved(turn, digression, given(turn, true)) : first);
     },
-    off: ({ state, known, rules, applied, relations }) => ({
+    off: ({ state, known, rules, matched, applied, relations }) => ({
       state,
       known,
       rules,
+      matched,
       applied,
       relations,
       navigation: {
@@ -159,8 +160,8 @@ function inScope(turn: Pick<Turn, Needs>, at: Moved) {
   const record = at.navigation.moves.length === 0 ? { skipped: "no scenario in question" } : {};
   // A scenario that was entered or left stands in relations, too.
   if (arrivals.length === 0 && !isElsewhere) {
-    const { rules, applied, relations } = turn;
-    return { ...at, rules, applied, relations, record };
+    const { rules, matched, applied, relations } = turn;
+    return { ...at, rules, matched, applied, relations, record };
   }
   const rules = turn.rules.map((each) => {
     if (arrivals.includes(each))
@@ -174,7 +175,7 @@ function inScope(turn: Pick<Turn, Needs>, at: Moved) {
     ...arrivals.map(({ rule }) => rule),
   ];
   const { record: related_, ...changed } = related(matched, { ...turn, state: at.state, rules });
-  return { ...at, ...changed, record: { ...record, facts: related_.facts ?? {} } };
+  return { ...at, ...changed, matched, record: { ...record, facts: related_.facts ?? {} } };
 }
 
 /** Rules of the new place whose condition the message meets, or that need none. */
