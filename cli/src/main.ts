@@ -94,28 +94,6 @@ asking("chat")
     await chat(openApi(connection), { ...options, agent }, { input, output, errors });
   });
 
-interface ChatFlags extends Said {
-  readonly agent?: string;
-  readonly session?: string;
-  readonly once?: string;
-  readonly opening?: boolean;
-  readonly verbose?: boolean;
-}
-
-asking("chat")
-  .description("talk to an agent")
-  .option("--agent <slug>", "which agent; that of the local start when left out")
-  .option("--session <id>", "go on with a session")
-  .option("--once <text>", "say this, print the answer and leave")
-  .option("--opening", "let the agent speak first")
-  .option("--verbose", "say which rules applied, and at which step the session is")
-  .action(async ({ url, token, ...options }: ChatFlags) => {
-    const connection = connectionFrom({ url, token }, localFile);
-    const { stdin: input, stdout: output, stderr: errors } = process;
-    const agent = options.agent ?? connection.agent;
-    await chat(openApi(connection), { ...options, agent }, { input, output, errors });
-  });
-
 program
   .command("token")
   .description("sign a token by the secret in the settings")
