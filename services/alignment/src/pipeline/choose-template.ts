@@ -1,11 +1,12 @@
 import { Fault } from "@soldier/kernel/fault";
 import type { Step as ScenarioStep } from "@soldier/proto/config/v1/scenario";
 import { z } from "zod";
+import type { CompiledBundle } from "../domain/compiled-bundle.ts";
 import { checked, type Constraint } from "../domain/checks.ts";
 import type { Bindings } from "../domain/expressions.ts";
 import { withheldFields } from "../domain/fields.ts";
 import { withGenerated } from "../domain/generated-values.ts";
-import { facts } from "../domain/prompt.ts";
+import { facts, tokensIn } from "../domain/prompt.ts";
 import { block, blocks, dataBlock } from "../domain/prompt-data.ts";
 import { asking, type PlannedReply, saidByTemplate } from "../domain/reply.ts";
 import { replyMode } from "../domain/reply-mode.ts";
@@ -31,9 +32,14 @@ export interface ChosenReply {
   readonly failed: string;
   /** A model wrote a part of it, so that a model judges it, too. */
   readonly isGenerated: boolean;
+  /** Fills the same template in again after what was broken; undefined when a model filled in nothing. */
+  readonly again: Refill | undefined;
   /** Why it is this template, and what is against the others. */
   readonly notes: ReadonlyMap<string, string>;
 }
+
+/** The text as it is now; the old one when the model has no better values. */
+export type Refill = (calls: ModelCalls, stressed: readonly string[]) => Promise<string>;
 
 export interface ChoiceQuestion {
   readonly candidates: readonly TemplateCandidate[];
@@ -43,6 +49,8 @@ export interface ChoiceQuestion {
   readonly bindings: Bindings;
   readonly step: ScenarioStep | undefined;
 }
+
+type Choice = z.output<typeof choiceShape>;
 
 type Needs =
   | "incoming"
@@ -94,11 +102,14 @@ export async function chosenReply(
   const isCertain = fitting.length === 1 && only.text !== undefined;
   if (isCertain || !calls) return reply(ofWords(fitting, turn, notes));
 
-  const offered = byPreference(fitting).slice(0, offeredMax);
+  const offered = affordable(byPreference(fitting), turn.bundle);
   for (const { id } of fitting)
     if (!offered.some((each) => each.id === id)) notes.set(id, "too many to choose from");
+  const ask = (to: ModelCalls, among: readonly TemplateCandidate[], stressed: readonly string[]) =>
+    choice(among, { step: question.step, stressed }, turn, to);
   try {
-    return reply(ofModel(offered, await choice(offered, question, turn, calls), notes));
+    const answer = await ask(calls, offered, []);
+    return reply({ ...ofModel(offered, answer, notes), again: refill(offered, answer, ask) });
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     // Nobody has weighed them against the rules: only what an author meant for this moment is said.
@@ -113,9 +124,57 @@ function reply(part: Partial<ChosenReply>): ChosenReply {
     reason: "",
     failed: "",
     isGenerated: false,
+    again: undefined,
     notes: new Map(),
     ...part,
   };
+}
+
+/** As many of the preferred ones as a prompt has room for, beside all else that it holds. */
+function affordable(
+  preferred: readonly TemplateCandidate[],
+  { settings }: Pick<CompiledBundle, "settings">,
+): readonly TemplateCandidate[] {
+  let restTokens = settings.generation.prompt_tokens_max / 2;
+  const fits = preferred.findIndex((each, i) => {
+    restTokens -= tokensIn(shownText(each));
+    return i >= offeredMax || (i > 0 && restTokens < 0);
+  });
+  return fits < 0 ? preferred : preferred.slice(0, fits);
+}
+
+/** Templates stay as they are: what can be mended is what the model has filled in. */
+function refill(
+  offered: readonly TemplateCandidate[],
+  answer: Choice,
+  ask: (
+    to: ModelCalls,
+    among: readonly TemplateCandidate[],
+    stressed: readonly string[],
+  ) => Promise<Choice>,
+): Refill | undefined {
+  const chosen = chosenOf(offered, answer);
+  const old = chosen && withGenerated(chosen, valuesOf(answer)).text;
+  if (!chosen?.isFillable || old === undefined) return undefined;
+  return async (calls, stressed) => {
+    const next = await ask(calls, [chosen], stressed);
+    if (!chosenOf([chosen], next)) return old;
+    return withGenerated(chosen, valuesOf(next)).text ?? old;
+  };
+}
+
+function chosenOf(
+  offered: readonly TemplateCandidate[],
+  { template }: Choice,
+): TemplateCandidate | undefined {
+  return offered.find((_, i) => template === `t${i + 1}`);
+}
+
+/** By the names without "generative.". */
+function valuesOf({ fields }: Choice): ReadonlyMap<string, string> {
+  return new Map(
+    fields.map(({ name, value }) => [name.replace(/^\{?(?:generative\.)?|\}$/g, ""), value]),
+  );
 }
 
 function ofWords(
@@ -134,18 +193,15 @@ function ofWords(
 
 function ofModel(
   offered: readonly TemplateCandidate[],
-  { template, fields }: z.output<typeof choiceShape>,
+  answer: Choice,
   notes: ReadonlyMap<string, string>,
 ): Partial<ChosenReply> {
-  const chosen = offered.find((_, i) => template === `t${i + 1}`);
+  const chosen = chosenOf(offered, answer);
   if (!chosen) {
     const reason = "the model found none that answers";
     return { reason, notes: noted(notes, offered, undefined, reason) };
   }
-  const values = new Map(
-    fields.map(({ name, value }) => [name.replace(/^\{?(?:generative\.)?|\}$/g, ""), value]),
-  );
-  const { text, reason } = withGenerated(chosen, values);
+  const { text, reason } = withGenerated(chosen, valuesOf(answer));
   if (text === undefined) return { reason, notes: noted(notes, offered, chosen, reason) };
   return {
     planned: saidByTemplate(chosen, text),
@@ -167,10 +223,10 @@ function noted(
 
 async function choice(
   offered: readonly TemplateCandidate[],
-  { step }: ChoiceQuestion,
+  { step, stressed }: Pick<ChoiceQuestion, "step"> & { readonly stressed: readonly string[] },
   { incoming, history, bundle, profile, known, applied, budget }: Pick<Turn, Needs>,
   calls: ModelCalls,
-): Promise<z.output<typeof choiceShape>> {
+): Promise<Choice> {
   const withheld = withheldFields(bundle.fields, profile);
   const { instructions: identity } = bundle.agent;
   const { value } = await calls.structured(
@@ -186,6 +242,10 @@ async function choice(
               applied.flatMap(({ name, action }) =>
                 action === "" ? [] : [`- ${name}: ${action}`],
               ),
+            ),
+            block(
+              "must_keep_to",
+              stressed.map((each) => `- ${each}`),
             ),
             block("step", step ? [`${step.name || step.id}: ${step.instructions}`] : []),
             dataBlock("values", [

@@ -1,7 +1,7 @@
 import { ReplySource, TurnOutcome } from "@soldier/proto/session/v1/session";
 import { afterEach, describe, expect, it } from "vitest";
 import type { TurnUnderTest, turnUnderTest } from "../testing.ts";
-import { scriptedDesk } from "../testing-model.ts";
+import { scriptedDesk, wire, wiredDesk } from "../testing-model.ts";
 import { Desks } from "../testing-shop.ts";
 
 const desks = new Desks();
@@ -112,8 +112,38 @@ describe("where every reply is a template", () => {
     const judged = await withModel(hard({ action: "Name no sum." }), choice, { verdict });
     expect((await judged.say(question)).reply).toBe("Let me get back to you.");
     expect(judged.peers.record.reply?.checks).toMatchObject([
-      { kind: "judge", passed: false, reason: "it names a sum" },
+      { kind: "judge", passed: false, reason: "it names a sum", attempt: 0 },
+      { kind: "judge", passed: false, reason: "it names a sum", attempt: 1 },
     ]);
+  });
+
+  it("a value that breaks a hard constraint is filled in again, the model told of it", async () => {
+    const cents = { mustNotMatch: "\\d\\.\\d" };
+    const said = (value: string) =>
+      wire({ template: "t1", fields: [{ name: "account_balance", value }] });
+    const { desk, server } = await wiredDesk(
+      desks,
+      {
+        ...balance,
+        rules: [
+          ...balance.rules,
+          {
+            name: "no-cents",
+            action: "Say no cents.",
+            hardConstraint: true,
+            alwaysOn: true,
+            checks: [cents],
+          },
+        ],
+      },
+      [said("1243.67"), said("1244")],
+    );
+    expect((await desk.say(question)).reply).toBe("Your current balance is $1244 as of today.");
+    expect(desk.peers.record.reply).toMatchObject({ source: "template", regenerations: 1 });
+    const [first, again] = server.requests.map((each) => JSON.stringify(each));
+    expect(first).not.toContain("must_keep_to>\\n");
+    expect(again).toContain("match nothing like");
+    expect(again).not.toContain("I don't have this information.");
   });
 
   it("words of a template that break a demand leave the choice to those that keep to it", async () => {

@@ -59,6 +59,16 @@ export function generate(means: Means): Step<Needs, "draft"> {
         rewrite: undefined,
       });
 
+      const written = async (run: () => Promise<unknown>): Promise<string | undefined> => {
+        try {
+          await run();
+          return gate.written.trim() === "" ? "MODEL_SAID_NOTHING" : undefined;
+        } catch (error) {
+          signal.throwIfAborted();
+          if (error instanceof Fault) return error.reason;
+          throw error;
+        }
+      };
       const choosing = modelCalls(means, turn, "choose");
       const step = stepOf(turn);
       const question = { candidates, asks: asksOf(turn), constraints, bindings, step };
@@ -84,7 +94,7 @@ export function generate(means: Means): Step<Needs, "draft"> {
 
       if (chosen) {
         signal.throwIfAborted();
-        const { reason, failed, isGenerated, notes } = chosen;
+        const { reason, failed, isGenerated, notes, again } = chosen;
         const planned =
           chosen.planned ?? fallbackReply(candidates, agentsFallback(turn, bindings), reason);
         const isDown = failed !== "" && chosen.planned === undefined;
@@ -95,6 +105,9 @@ export function generate(means: Means): Step<Needs, "draft"> {
           draft: {
             ...draft(planned),
             isGenerated,
+            rewrite:
+              again &&
+              ((to, stressed) => written(async () => void gate.write(await again(to, stressed)))),
             failed: isDown,
             ...(isDown && { fallbackReason: failed }),
           },
@@ -115,16 +128,6 @@ export function generate(means: Means): Step<Needs, "draft"> {
         };
       }
 
-      const written = async (run: () => Promise<unknown>): Promise<string | undefined> => {
-        try {
-          await run();
-          return gate.written.trim() === "" ? "MODEL_SAID_NOTHING" : undefined;
-        } catch (error) {
-          signal.throwIfAborted();
-          if (error instanceof Fault) return error.reason;
-          throw error;
-        }
-      };
       const take = (piece: string) => gate.write(piece);
       const write = (to: ModelCalls, stressed: readonly string[], until: AbortSignal) =>
         written(() => to.write("generate", request(stressed), until, take));
