@@ -1,9 +1,11 @@
+import { once } from "node:events";
 import { join } from "node:path";
 import { readSettings } from "@soldier/chassis/settings";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { exportAgent } from "./agent-export.ts";
 import { openApi } from "./api.ts";
 import { apply } from "./apply.ts";
+import { exportAudit, verifyAudit } from "./audit.ts";
 import { calibrateAgent } from "./calibrate.ts";
 import { chat } from "./chat.ts";
 import { connectionFrom, type Said } from "./connection.ts";
@@ -14,8 +16,8 @@ import { mintToken, type TokenWish } from "./token.ts";
 const localFile = join(import.meta.dirname, "..", "..", ".soldier", "local.json");
 
 /** A command that asks the public API. */
-function asking(name: string): Command {
-  return program
+function asking(name: string, parent = program): Command {
+  return parent
     .command(name)
     .addOption(new Option("--url <url>", "where Soldier is").env("SOLDIER_URL"))
     .addOption(new Option("--token <token>", "by which token to ask").env("SOLDIER_TOKEN"));
@@ -94,6 +96,34 @@ asking("chat")
     await chat(openApi(connection), { ...options, agent }, { input, output, errors });
   });
 
+const auditing = program.command("audit").description("look after the immutable record");
+
+interface AuditFlags extends Said {
+  readonly from?: Date;
+  readonly to?: Date;
+  readonly knownEnd?: string;
+}
+
+asking("verify", auditing)
+  .description("check that no audit record was changed, removed or added")
+  .option("--from <time>", "of records from here on", instant)
+  .option("--to <time>", "of records until here", instant)
+  .option("--known-end <end>", "an end of the chain that was told before")
+  .action(async ({ knownEnd = "", ...flags }: AuditFlags) => {
+    const call = openApi(connectionFrom(flags, localFile));
+    process.stdout.write(`${await verifyAudit(call, flags, knownEnd)}\n`);
+  });
+
+asking("export", auditing)
+  .description("write audit records as lines of JSON")
+  .option("--from <time>", "from here on", instant)
+  .option("--to <time>", "until here", instant)
+  .action(async (flags: AuditFlags) => {
+    const call = openApi(connectionFrom(flags, localFile));
+    for await (const line of exportAudit(call, flags))
+      if (!process.stdout.write(line)) await once(process.stdout, "drain");
+  });
+
 program
   .command("token")
   .description("sign a token by the secret in the settings")
@@ -117,6 +147,13 @@ function words(text: string): readonly string[] {
     .split(",")
     .map((word) => word.trim())
     .filter((word) => word !== "");
+}
+
+function instant(text: string): Date {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime()))
+    throw new InvalidArgumentError("It must be a time such as 2026-11-20 or 2026-11-20T12:00:00Z.");
+  return time;
 }
 
 function positive(text: string): number {

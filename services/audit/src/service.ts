@@ -5,16 +5,31 @@ import { deadLettersInto } from "@soldier/events/dead-letters";
 import { inboxMigrations } from "@soldier/events/inbox";
 import { observed } from "@soldier/storage/observed";
 import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/postgres";
+import { z } from "zod";
+import { masterKey } from "./domain/seal.ts";
 import { recordEvents, topics } from "./follow/record-events.ts";
+import { keepMonths } from "./follow/keep-months.ts";
 import { auditRpc } from "./rpc/audit-rpc.ts";
+import { postgresCustomerKeys } from "./store/customer-keys.ts";
+import { postgresMonths } from "./store/months.ts";
 import { consumer, postgresAuditStore } from "./store/postgres.ts";
 
 const migrations = [new URL("../migrations/", import.meta.url), inboxMigrations];
 
+/** The `[audit]` table. */
+const auditSettings = z.strictObject({
+  encryption_key: z.string().refine((text) => text === "" || text.length >= 32, {
+    error: "needs 32 characters or more, or none",
+  }),
+  keep_months: z.int().min(0).max(1_200),
+});
+
+const housekeepingMs = 6 * 3_600_000;
+
 /** Owns what was recorded of turns and of everything else worth auditing. */
 export const audit = service({
   name: "audit",
-  settings: { postgres: postgresSettings, events: eventsSettings },
+  settings: { audit: auditSettings, postgres: postgresSettings, events: eventsSettings },
   async start({ settings, opened, log, clock, ready }) {
     const sql = await openPostgres({
       settings: settings.postgres,
@@ -24,10 +39,21 @@ export const audit = service({
       log,
     });
     ready.check("postgres", () => pingPostgres(sql));
-    const store = observed("audit-store", postgresAuditStore(sql));
+    const { encryption_key, keep_months } = settings.audit;
+    const keys = postgresCustomerKeys(sql, masterKey(encryption_key), clock);
+    const store = observed("audit-store", postgresAuditStore(sql, keys));
+    opened.use(
+      await keepMonths({
+        months: postgresMonths(sql),
+        clock,
+        log,
+        keepMonths: keep_months,
+        everyMs: housekeepingMs,
+      }),
+    );
     const deadLetter = deadLettersInto(sql);
     const bus = await openBus({ settings: settings.events, opened, log, deadLetter });
     await bus.consume({ consumer, topics }, recordEvents(store, clock));
-    return { routes: [auditRpc(store)] };
+    return { routes: [auditRpc(store, clock)] };
   },
 });

@@ -6,6 +6,7 @@ import { AuditRecordedSchema, TurnCommittedSchema } from "@soldier/proto/events/
 import { describeOn, type TestPostgres, testPostgres } from "@soldier/storage/testing";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { AuditStore } from "../store/audit-store.ts";
+import { postgresCustomerKeys } from "../store/customer-keys.ts";
 import { postgresAuditStore } from "../store/postgres.ts";
 import { recordEvents } from "./record-events.ts";
 
@@ -19,7 +20,10 @@ describeOn("recording events", testPostgres(migrations), (backend) => {
   let store: AuditStore;
   beforeAll(async () => {
     opened = await backend.open();
-    store = postgresAuditStore(opened.sql);
+    store = postgresAuditStore(
+      opened.sql,
+      postgresCustomerKeys(opened.sql, undefined, systemClock),
+    );
   });
   afterAll(() => opened[Symbol.asyncDispose]());
 

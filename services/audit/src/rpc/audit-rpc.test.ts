@@ -117,6 +117,8 @@ describeOn("the audit service", testDatabase(), (backend) => {
         user.getTurnRecord({ turnId: newId() }),
         user.listTurnRecords({}),
         user.listAuditEvents({}),
+        user.verifyChain({}),
+        user.forgetCustomer({ customerId: "c-1" }),
       ].map(faultOf),
     );
     for (const fault of refused) expect(fault.reason).toBe("ROLE_MISSING");
@@ -147,6 +149,30 @@ describeOn("the audit service", testDatabase(), (backend) => {
     expect((await as(identity).listTurnRecords(within)).records).toHaveLength(2);
     const foreign = await faultOf(as(identity).listTurnRecords({ pageToken: "nonsense" }));
     expect(foreign).toMatchObject({ kind: "invalid", reason: "PAGE_TOKEN_INVALID" });
+  });
+
+  it("verifies, exports and forgets for an operator, and says in the chain who forgot", async () => {
+    const identity = operator();
+    const { turnId } = await publishTurn(identity.tenantId);
+    const audits = as(identity);
+    const first = await audits.verifyChain({});
+    expect(first).toMatchObject({ intact: true, checked: 1n, brokenAt: "" });
+    expect(await audits.forgetCustomer({ customerId: "c-1" })).toMatchObject({
+      records: 1n,
+      destroyed: true,
+    });
+    const { record } = await audits.getTurnRecord({ turnId });
+    expect(record).toMatchObject({ turnId, personalErased: true, userText: "" });
+    expect(await audits.verifyChain({ knownEnd: first.end })).toMatchObject({
+      intact: true,
+      checked: 2n,
+    });
+    const told = [];
+    for await (const { item } of audits.exportRecords({})) told.push(item);
+    expect(told).toMatchObject([
+      { case: "record", value: { turnId } },
+      { case: "event", value: { action: "customer.forgotten", resourceId: "c-1" } },
+    ]);
   });
 
   it("keeps and lists what others have found worth auditing", async () => {

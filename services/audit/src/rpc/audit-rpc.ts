@@ -1,12 +1,19 @@
-import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
-import { tenantOf } from "@soldier/chassis/identity";
+import { create } from "@bufbuild/protobuf";
+import { type Timestamp, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { identityOf, tenantOf } from "@soldier/chassis/identity";
 import { type Route, route } from "@soldier/chassis/service";
+import { currentTraceId } from "@soldier/chassis/tracing";
+import type { Clock } from "@soldier/kernel/clock";
 import { Fault } from "@soldier/kernel/fault";
-import { AuditService } from "@soldier/proto/audit/v1/audit_service";
+import { newId } from "@soldier/kernel/ids";
+import { AuditEventSchema, AuditService } from "@soldier/proto/audit/v1/audit_service";
 import { page, pageSize, placeIn } from "../domain/page.ts";
 import type { AuditStore, Interval } from "../store/audit-store.ts";
+import { verify } from "./verify.ts";
 
-export function auditRpc(store: AuditStore): Route {
+const exportRows = 200;
+
+export function auditRpc(store: AuditStore, clock: Clock): Route {
   return route(AuditService, {
     async getTurnRecord({ turnId }, ctx) {
       const record = await store.turnRecord(tenantOf(ctx), turnId);
@@ -34,7 +41,64 @@ export function auditRpc(store: AuditStore): Route {
       const found = page(await store.auditEvents(tenantOf(ctx), filter, slice), size);
       return { events: found.items, nextPageToken: found.nextPageToken };
     },
+
+    async verifyChain(req, ctx) {
+      const interval = intervalOf(req);
+      const found = await verify(store, tenantOf(ctx), interval, req.knownEnd, ctx.signal);
+      return {
+        intact: !found.broken,
+        checked: BigInt(found.checked),
+        dropped: BigInt(found.dropped),
+        brokenAt: found.broken?.at ?? "",
+        reason: found.broken?.reason ?? "",
+        end: found.end,
+      };
+    },
+
+    async forgetCustomer({ customerId }, ctx) {
+      const { tenantId, subject } = identityOf(ctx);
+      const { records, destroyed } = await store.forget(tenantId, customerId);
+      if (destroyed) {
+        const now = clock.now();
+        const id = newId();
+        const forgotten = create(AuditEventSchema, {
+          id,
+          actor: subject,
+          action: "customer.forgotten",
+          resourceKind: "customer",
+          resourceId: customerId,
+          occurredAt: timestampFromDate(now),
+          traceId: currentTraceId() ?? "",
+          details: { records },
+        });
+        await store.addAuditEvent({ id, tenantId, occurredAt: now }, forgotten, now);
+      }
+      return { records: BigInt(records), destroyed };
+    },
+
+    async *exportRecords(req, ctx) {
+      const tenantId = tenantOf(ctx);
+      const interval = intervalOf(req);
+      const part = await store.chainPart(tenantId, interval);
+      for (let next = part?.first; part && next !== undefined && next <= part.last;) {
+        ctx.signal.throwIfAborted();
+        const links = await store.links(tenantId, next, exportRows);
+        for (const link of links) {
+          if (link.seq > part.last || !isWithin(link.at, interval)) continue;
+          const item = await store.readLink(tenantId, link);
+          if (item?.$typeName === "soldier.audit.v1.TurnRecord")
+            yield { item: { case: "record" as const, value: item } };
+          else if (item) yield { item: { case: "event" as const, value: item } };
+        }
+        const last = links.at(-1);
+        next = last && last.seq + 1n;
+      }
+    },
   });
+}
+
+function isWithin(at: Date, { from, to }: Interval): boolean {
+  return (!from || at >= from) && (!to || at < to);
 }
 
 interface Asked {

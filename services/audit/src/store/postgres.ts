@@ -2,28 +2,36 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { notedOnce } from "@soldier/events/inbox";
 import { AuditEventSchema } from "@soldier/proto/audit/v1/audit_service";
-import { TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
+import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import type { Fragment, Sql } from "postgres";
+import { joined, parted } from "../domain/personal.ts";
+import { opened, sealed } from "../domain/seal.ts";
 import type { AuditStore, Interval, Slice } from "./audit-store.ts";
+import { readLinks, readUnchained } from "./chain-rows.ts";
+import type { CustomerKeys } from "./customer-keys.ts";
 
 /** The durable name under which events are taken, and their effects remembered. */
 export const consumer = "audit";
 
-/** Records in PostgreSQL, whose triggers refuse to change them. */
-export function postgresAuditStore(sql: Sql): AuditStore {
+/** Records in PostgreSQL, whose triggers chain them and refuse to change them. */
+export function postgresAuditStore(sql: Sql, keys: CustomerKeys): AuditStore {
   return {
     async addTurnRecord(event, record, receivedAt, now) {
       const { tenantId } = event;
       const { turnId, sessionId, agentId, customerId } = record;
-      const bytes = toBinary(TurnRecordSchema, create(TurnRecordSchema, { ...record, tenantId }));
+      const { rest, personal } = parted(create(TurnRecordSchema, { ...record, tenantId }));
+      const bytes = toBinary(TurnRecordSchema, rest);
+      const key = await keys.forWriting(tenantId, customerId);
+      // Of a customer who was forgotten nothing personal is kept: that stays empty.
+      const box = key ? sealed(key, personal, `${tenantId} ${turnId}`) : Buffer.alloc(0);
       // The inbox forgets one day; a record is never written over.
       const noted = await sql`
         with noted as (${notedOnce(sql, consumer, event)}),
         kept as (
           insert into turn_records (tenant_id, received_at, turn_id, session_id, agent_id,
-            customer_id, recorded_at, record)
+            customer_id, recorded_at, record, personal)
           select ${tenantId}, ${receivedAt}::timestamptz, ${turnId}::uuid, ${sessionId},
-            ${agentId}, ${customerId}, ${now}::timestamptz, ${bytes}::bytea
+            ${agentId}, ${customerId}, ${now}::timestamptz, ${bytes}::bytea, ${box}::bytea
           from noted
           on conflict do nothing
         )
@@ -59,25 +67,28 @@ export function postgresAuditStore(sql: Sql): AuditStore {
     },
 
     async turnRecord(tenantId, turnId) {
-      const [row] = await sql<{ record: Uint8Array }[]>`
-        select record from turn_records where tenant_id = ${tenantId} and turn_id = ${turnId}`;
-      return row && fromBinary(TurnRecordSchema, row.record);
+      const [row] = await sql<RecordRow[]>`
+        select record, personal, customer_id, turn_id from turn_records
+        where tenant_id = ${tenantId} and turn_id = ${turnId}`;
+      return row && (await readable(tenantId, row));
     },
 
     async turnRecords(tenantId, filter, slice) {
       const { sessionId, agentId, customerId } = filter;
-      const rows = await sql<{ at: Date; id: string; record: Uint8Array }[]>`
-        select received_at as at, turn_id as id, record from turn_records
+      const rows = await sql<(RecordRow & { at: Date })[]>`
+        select received_at as at, turn_id, record, personal, customer_id from turn_records
         where tenant_id = ${tenantId}
           ${sessionId ? sql`and session_id = ${sessionId}` : sql``}
           ${agentId ? sql`and agent_id = ${agentId}` : sql``}
           ${customerId ? sql`and customer_id = ${customerId}` : sql``}
           ${within(sql, sql`received_at`, filter)} ${after(sql, sql`(received_at, turn_id)`, slice)}
         order by received_at desc, turn_id desc limit ${slice.rowsMax}`;
-      return rows.map(({ at, id, record }) => ({
-        item: fromBinary(TurnRecordSchema, record),
-        place: { at, id },
-      }));
+      return await Promise.all(
+        rows.map(async (row) => ({
+          item: await readable(tenantId, row),
+          place: { at: row.at, id: row.turn_id },
+        })),
+      );
     },
 
     async auditEvents(tenantId, filter, slice) {
@@ -95,7 +106,65 @@ export function postgresAuditStore(sql: Sql): AuditStore {
         place: { at, id },
       }));
     },
+
+    async chainPart(tenantId, { from, to }) {
+      const [row] = await sql<{ first: string | null; last: string | null }[]>`
+        select min(seq) as first, max(seq) as last from chain
+        where tenant_id = ${tenantId}
+          ${from ? sql`and at >= ${from}` : sql``} ${to ? sql`and at < ${to}` : sql``}`;
+      if (!row?.first || !row.last) return undefined;
+      return { first: BigInt(row.first), last: BigInt(row.last) };
+    },
+
+    links: (tenantId, from, rowsMax) => readLinks(sql, tenantId, from, rowsMax),
+
+    async chainEnd(tenantId) {
+      const [row] = await sql<{ seq: string; hash: Uint8Array }[]>`
+        select seq, hash from chain_heads where tenant_id = ${tenantId}`;
+      return row && { seq: BigInt(row.seq), hash: row.hash };
+    },
+
+    unchained: (tenantId, interval) => readUnchained(sql, tenantId, interval),
+
+    async droppedBefore() {
+      const [row] = await sql<{ dropped_before: Date }[]>`select dropped_before from retention`;
+      return row?.dropped_before;
+    },
+
+    async readLink(tenantId, { kind, id, content }) {
+      if (!content) return undefined;
+      if (kind === "event") return fromBinary(AuditEventSchema, content.record);
+      const { customerId } = fromBinary(TurnRecordSchema, content.record);
+      return await readable(tenantId, { ...content, customer_id: customerId, turn_id: id });
+    },
+
+    async forget(tenantId, customerId) {
+      const destroyed = await keys.destroy(tenantId, customerId);
+      const [row] = await sql<{ records: number }[]>`
+        select count(*)::int as records from turn_records
+        where tenant_id = ${tenantId} and customer_id = ${customerId} and personal is not null`;
+      return { records: row?.records ?? 0, destroyed };
+    },
   };
+
+  /** With what is personal, as long as there is the key to it. */
+  async function readable(tenantId: string, row: RecordRow): Promise<TurnRecord> {
+    const { record, personal, customer_id: customerId, turn_id: turnId } = row;
+    if (personal === null) return fromBinary(TurnRecordSchema, record);
+    const key = personal.length > 0 ? await keys.forReading(tenantId, customerId) : undefined;
+    if (key) return joined(record, opened(key, personal, `${tenantId} ${turnId}`));
+    const rest = fromBinary(TurnRecordSchema, record);
+    rest.personalErased = true;
+    return rest;
+  }
+}
+
+interface RecordRow {
+  readonly turn_id: string;
+  readonly customer_id: string;
+  readonly record: Uint8Array;
+  /** Null: the record is whole as it is. */
+  readonly personal: Uint8Array | null;
 }
 
 function within(sql: Sql, column: Fragment, { from, to }: Interval): Fragment {
