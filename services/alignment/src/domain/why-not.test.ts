@@ -67,6 +67,11 @@ describe("why a rule did not apply", () => {
       "hours was eliminated by selection: its likelihood 0.41 was 0.12 below the last that was kept: adaptive_k: cut after 2.",
     ],
     [
+      "selection, with little to be said for it",
+      by("selection", "0.31 is below min_score 0.4", 0.09, { match: 0.31 }),
+      "hours was eliminated by selection: its likelihood 0.31 was 0.09 below min_score 0.4.",
+    ],
+    [
       "selection, of equals",
       by("selection", "fixed_k: 5", 0),
       "hours was eliminated by selection: its likelihood 0.41 was no better than the last that was kept: fixed_k: 5.",

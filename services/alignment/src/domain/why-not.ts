@@ -113,8 +113,11 @@ function explained(
       return `${not}: ${rule?.guard ? `${reason} (${rule.guard})` : reason}.`;
     case "retrieve":
       return `${name} was not considered: no rule was in turn ${record.turnNumber}.`;
-    case "selection":
-      return `${name} was eliminated by selection: its likelihood ${shown(matchOf(candidate))} was ${below(distance)} the last that was kept${because}.`;
+    case "selection": {
+      const kept = /^[\d.]+ is below (min_score [\d.]+)$/.exec(reason)?.[1];
+      const mark = kept ?? `the last that was kept${because}`;
+      return `${name} was eliminated by selection: its likelihood ${shown(matchOf(candidate))} was ${below(distance)} ${mark}.`;
+    }
     case "lead":
       return `${name} was eliminated by lead: its score ${shown(scores["hybrid"] ?? 0)} was ${shown(distance)} too far behind the best explanation of the message${because}.`;
     case "threshold":

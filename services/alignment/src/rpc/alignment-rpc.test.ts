@@ -80,7 +80,7 @@ describe("the record of a turn", () => {
       "about-58 was not a candidate: its guard is false (session.turn > 99).",
     );
     expect(answers[1]?.explanation).toMatch(
-      /^about-59 was eliminated by selection: its likelihood 0\.\d+ was 0\.\d+ below the last/,
+      /^about-59 was eliminated by selection: its likelihood 0\.\d+ was 0\.\d+ below min_score 0\.\d+\.$/,
     );
   });
   it("says which rules applied and where in which scenario the session is, for all to read", async () => {
