@@ -1,7 +1,11 @@
-import { noReranker } from "@soldier/ai/reranker";
 import { modelTables } from "@soldier/ai/model-settings";
 import { openModels } from "@soldier/ai/models";
-import { embedderSettings, openEmbedder } from "@soldier/ai/settings";
+import {
+  embedderSettings,
+  openEmbedder,
+  openReranker,
+  rerankerSettings,
+} from "@soldier/ai/settings";
 import { service } from "@soldier/chassis/service";
 import { openBus } from "@soldier/events/open-bus";
 import { eventsSettings } from "@soldier/events/events-settings";
@@ -27,6 +31,7 @@ export const alignment = service({
     alignment: alignmentSettings,
     ...modelTables,
     embedder: embedderSettings,
+    reranker: rerankerSettings,
     events: eventsSettings,
   },
   async start({ settings: { alignment: own, ...settings }, call, opened, log, clock }) {
@@ -54,7 +59,7 @@ export const alignment = service({
       memory: call(MemoryService),
       embedder,
       models: openModels(settings, opened, clock),
-      reranker: noReranker,
+      reranker: openReranker(settings.reranker, embedder, opened),
       tools: {
         transport: toolTransport(
           {
@@ -68,10 +73,10 @@ export const alignment = service({
           },
           opened,
         ),
-        settings: own.tool_settings,
         timeoutMs: own.tools.timeout_ms,
       },
       clock,
+      budgets: own.budgets,
       limits: {
         leaseMs: own.lease_ms,
         supersedeCheckMs: own.supersede_check_ms,

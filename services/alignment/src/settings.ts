@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { budgetSettings } from "./domain/budget.ts";
 import { turnDefaults } from "./domain/turn-settings.ts";
 
 const milliseconds = z.int().min(1).max(600_000);
@@ -16,6 +17,7 @@ export const alignmentSettings = z.strictObject({
   bundle_recheck_ms: milliseconds.default(1_500),
   /** Agents whose behaviour is held ready. */
   bundles_max: z.int().min(1).max(10_000).default(200),
+  budgets: budgetSettings,
   tools: z
     .strictObject({
       /** For tools that don't say how long they may take. */

@@ -76,6 +76,8 @@ export class Peers {
   variableValues: VariableValue[] = [];
   /** Methods that fail with this fault, by name. */
   readonly broken = new Map<string, Fault>();
+  /** What the tenant has used today. */
+  usage = { tokens: 0n, costMicros: 0n };
   /** How often each method was called. */
   readonly calls = new Map<string, number>();
   /** Of turns that are not committed. */
@@ -183,6 +185,7 @@ export class Peers {
             history: this.turns.get(session.id) ?? [],
             turnNumber: session.turnCount + 1,
             supersededTexts,
+            ...(req.readUsage && { usageToday: this.usage }),
             lease: {
               sessionId: session.id,
               turnId: lease.turnId,
@@ -206,6 +209,11 @@ export class Peers {
           this.leases.delete(session.id);
           this.toolCalls.clear();
           this.commits.push(req);
+          if (req.usage)
+            this.usage = {
+              tokens: this.usage.tokens + req.usage.tokens,
+              costMicros: this.usage.costMicros + req.usage.costMicros,
+            };
           const turn = { ...req.turn, committedAt: timestampFromDate(new Date()) };
           this.sessions.set(session.id, {
             ...session,
@@ -316,6 +324,8 @@ export interface Said {
 
 /** What a message may say beside its text. */
 export interface Asking {
+  /** The agent may speak first: the text is then empty. */
+  readonly opening?: boolean;
   readonly sessionId?: string;
   readonly agent?: string;
   readonly idempotencyKey?: string;

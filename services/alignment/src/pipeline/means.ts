@@ -8,6 +8,7 @@ import type { AgentDocument } from "@soldier/proto/config/v1/config_service";
 import type { MemoryService } from "@soldier/proto/memory/v1/memory_service";
 import type { ProfileService } from "@soldier/proto/profile/v1/profile_service";
 import type { SessionService } from "@soldier/proto/session/v1/session_service";
+import type { BudgetSettings } from "../domain/budget.ts";
 import type { CompiledBundle } from "../domain/compiled-bundle.ts";
 import type { ToolTransport } from "./tool-transport.ts";
 
@@ -24,6 +25,7 @@ export interface Means {
   readonly tools: ToolMeans;
   readonly clock: Clock;
   readonly limits: TurnLimits;
+  readonly budgets: BudgetSettings;
 }
 
 /** Published behaviour, ready to use. */

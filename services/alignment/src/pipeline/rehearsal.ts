@@ -70,6 +70,7 @@ type Adds =
   | "customer"
   | "off"
   | "budget"
+  | "dailyBudget"
   | "rung";
 
 function setUp({ clock }: Means, { bundle, state, history }: Scene): Step<"incoming", Adds> {
@@ -100,6 +101,7 @@ function setUp({ clock }: Means, { bundle, state, history }: Scene): Step<"incom
         },
         off: new Map([...bundle.settings.disabled_steps].map((step) => [step, "switched off"])),
         budget: AbortSignal.any([signal, AbortSignal.timeout(bundle.settings.turn_timeout_ms)]),
+        dailyBudget: undefined,
         rung: "full",
       };
     },

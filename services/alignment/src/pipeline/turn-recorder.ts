@@ -54,6 +54,27 @@ export class TurnRecorder {
     this.outsideMs += outsideMs;
   }
 
+  /** How many models were called, with or without success. */
+  get calls(): number {
+    return this.modelCalls.length;
+  }
+
+  /** What became of a reply that was begun early; undefined when none was. */
+  get speculation(): RecordFacts["speculation"] {
+    return this.facts.speculation;
+  }
+
+  /** What its model calls have used so far, those that failed included. */
+  get usage(): { readonly tokens: bigint; readonly costMicros: bigint } {
+    return this.modelCalls.reduce(
+      (sum, { inputTokens, outputTokens, cachedTokens, costMicros }) => ({
+        tokens: sum.tokens + inputTokens + outputTokens + cachedTokens,
+        costMicros: sum.costMicros + costMicros,
+      }),
+      { tokens: 0n, costMicros: 0n },
+    );
+  }
+
   /** How long it has taken, in milliseconds, and how many model calls waited for each other. */
   get figures(): { durationMs: number; engineMs: number; modelCallDepth: number } {
     const durationMs = this.clock.monotonicMs() - this.startedAtMs;

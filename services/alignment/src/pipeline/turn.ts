@@ -15,7 +15,7 @@ import type { RuleCandidate, ScenarioCandidate } from "../domain/candidates.ts";
 import type { CompiledBundle } from "../domain/compiled-bundle.ts";
 import type { Context } from "../domain/context.ts";
 import type { FoundField } from "../domain/fields.ts";
-import type { Rung } from "../domain/budget.ts";
+import type { Budget, Rung } from "../domain/budget.ts";
 import type { Gate } from "../domain/gate.ts";
 import type { JsonRecord } from "../domain/json.ts";
 import type { KnownValues } from "../domain/known-values.ts";
@@ -53,7 +53,9 @@ export interface Turn {
   off: ReadonlyMap<string, string>;
   /** Ends when the turn has had its time, or nobody waits for it any more. */
   budget: AbortSignal;
-  /** How far the tenant's budget of the day cuts the turn back. */
+  /** The tenant's budget of the day, when it has one: then what the turn uses is counted. */
+  dailyBudget: Budget | undefined;
+  /** How far that cuts the turn back. */
   rung: Rung;
 
   /** reconcile; later steps hand on their own version of it */

@@ -67,7 +67,7 @@ export async function* processTurn(
     else {
       const { degradations } = recorder;
       if (degradations.length > 0) log.warn({ degradations }, "answered without all that it needs");
-      turnEnded(ran.turn.committed.turn, recorder);
+      turnEnded(ran.turn.committed.turn, ran.turn.rung, recorder);
     }
   }
 

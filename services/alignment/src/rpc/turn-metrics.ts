@@ -1,5 +1,6 @@
 import { ReplySourceSchema, type Turn, TurnOutcomeSchema } from "@soldier/proto/session/v1/session";
 import { Counter, Histogram, register } from "prom-client";
+import type { Rung } from "../domain/budget.ts";
 import { enumName } from "../domain/enum-name.ts";
 import type { TurnRecorder } from "../pipeline/turn-recorder.ts";
 
@@ -45,8 +46,43 @@ export function turnSuperseded(): void {
   turns.labels("superseded", "unspecified").inc();
 }
 
+const cutBack = once(
+  "soldier_turns_cut_back_total",
+  (name) =>
+    new Counter<"rung">({
+      name,
+      help: "Turns that did without something because of their tenant's budget of the day",
+      labelNames: ["rung"],
+    }),
+);
+
+const allModelCalls = once(
+  "soldier_turn_model_calls_all",
+  (name) =>
+    new Histogram({
+      name,
+      help: "Model calls of a turn, those included that failed or ran beside others",
+      buckets: [0, 1, 2, 3, 4, 6, 8, 12],
+    }),
+);
+
+const speculations = once(
+  "soldier_turn_speculations_total",
+  (name) =>
+    new Counter<"used">({
+      name,
+      help: "Replies that were begun while the message was judged, by whether they were used",
+      labelNames: ["used"],
+    }),
+);
+
 /** Counts a committed turn. */
-export function turnEnded({ outcome, replySource }: Turn, recorder: TurnRecorder): void {
+export function turnEnded(
+  { outcome, replySource }: Turn,
+  rung: Rung,
+  recorder: TurnRecorder,
+): void {
+  if (rung !== "full") cutBack.labels(rung).inc();
   turns
     .labels(
       enumName(TurnOutcomeSchema, outcome).toLowerCase(),
@@ -54,6 +90,9 @@ export function turnEnded({ outcome, replySource }: Turn, recorder: TurnRecorder
     )
     .inc();
   const { durationMs, engineMs, modelCallDepth } = recorder.figures;
+  const { calls, speculation } = recorder;
+  allModelCalls.observe(calls);
+  if (speculation) speculations.labels(String(speculation.used)).inc();
   duration.labels("all").observe(durationMs / 1_000);
   duration.labels("engine").observe(engineMs / 1_000);
   modelCalls.observe(modelCallDepth);

@@ -46,7 +46,7 @@ export type SettleNeeds =
  * Makes the turn real: state, turn, record and events in one call. It may be repeated while the peer
  * is away, which its idempotence allows; before it has succeeded nobody is told that the turn is done.
  */
-export function commit(means: Means): Step<SettleNeeds | "claim", "committed"> {
+export function commit(means: Means): Step<SettleNeeds | "claim" | "dailyBudget", "committed"> {
   const { session: sessions } = means;
   return {
     name: "commit",
@@ -60,6 +60,7 @@ export function commit(means: Means): Step<SettleNeeds | "claim", "committed"> {
         record,
         status: statusAfter(turn),
         extractedFields: extracted(turn),
+        ...(turn.dailyBudget && { usage: turn.recorder.usage }),
       });
       turn.claim.settled();
       return { committed: { turn: stored ?? message } };

@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
+import { BudgetRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import { Channel } from "@soldier/proto/common/v1/resource";
 import {
   type Session,
@@ -12,10 +13,19 @@ import {
   TurnSchema,
 } from "@soldier/proto/session/v1/session";
 import { BeginTurnResult, type BeginTurnResponse } from "@soldier/proto/session/v1/session_service";
+import {
+  affords,
+  type Budget,
+  budgetOf,
+  type Rung,
+  rungOf,
+  type Used,
+} from "../../domain/budget.ts";
 import type { CompiledBundle } from "../../domain/compiled-bundle.ts";
 import type { TurnSettings } from "../../domain/turn-settings.ts";
 import type { Means } from "../means.ts";
 import type { Step } from "../step.ts";
+import type { RecordPart } from "../turn-recorder.ts";
 import type { Customer, Incoming } from "../turn.ts";
 
 type Adds =
@@ -29,6 +39,7 @@ type Adds =
   | "customer"
   | "off"
   | "budget"
+  | "dailyBudget"
   | "rung";
 
 /**
@@ -43,6 +54,7 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
       const receivedAt = means.clock.now();
       checkText(incoming, means.limits.messageSizeMaxBytes);
       const turnId = newId();
+      const dailyBudget = budgetOf(means.budgets, incoming.tenantId);
       const opening = incoming.sessionId ? undefined : await opened(incoming, means);
       const begun = await begin(incoming, opening, turnId, means, signal);
       const session = present(begun.session);
@@ -62,6 +74,8 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
       };
       outlet.started({ sessionId: session.id, turnId, turnNumber: begun.turnNumber });
       const { settings } = bundle;
+      const used = usedOf(begun);
+      const rung = dailyBudget ? rungOf(used, dailyBudget, means.budgets) : "full";
       if (settings.busy_policy === "supersede") claim.yields();
       return {
         turnId,
@@ -75,9 +89,11 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
         ],
         superseded: begun.supersededTexts,
         customer,
-        off: switchedOff(settings, session),
+        off: switchedOff(settings, session, rung),
         budget: AbortSignal.any([signal, AbortSignal.timeout(settings.turn_timeout_ms)]),
-        rung: "full",
+        dailyBudget,
+        rung,
+        record: dailyBudget ? budgetRecord(used, dailyBudget, rung) : {},
       };
     },
   };
@@ -151,6 +167,7 @@ async function begin(
       : ({ case: "sessionId", value: incoming.sessionId } as const),
     turnId,
     text: incoming.text,
+    readUsage: budgetOf(means.budgets, incoming.tenantId) !== undefined,
     idempotencyKey: incoming.idempotencyKey,
     requestHash: hashOf(incoming),
     leaseMs: BigInt(means.limits.leaseMs),
@@ -189,10 +206,40 @@ async function paused(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-function switchedOff(settings: TurnSettings, session: Session): ReadonlyMap<string, string> {
+function usedOf({ usageToday }: BeginTurnResponse): Used {
+  return {
+    tokens: Number(usageToday?.tokens ?? 0),
+    costMicros: Number(usageToday?.costMicros ?? 0),
+  };
+}
+
+function budgetRecord(used: Used, budget: Budget, rung: Rung): RecordPart {
+  const { tokensMax, costMicrosMax } = budget;
+  return {
+    ...(rung !== "full" && { degraded: `BUDGET_${rung.toUpperCase()}` }),
+    facts: {
+      budget: create(BudgetRecordSchema, {
+        tokens: BigInt(used.tokens),
+        tokensMax: BigInt(tokensMax),
+        costMicros: BigInt(used.costMicros),
+        costMicrosMax: BigInt(costMicrosMax),
+        rung,
+      }),
+    },
+  };
+}
+
+function switchedOff(
+  settings: TurnSettings,
+  session: Session,
+  rung: Rung,
+): ReadonlyMap<string, string> {
   if (session.status === SessionStatus.INTERRUPTED)
     return new Map(silentSteps.map((step) => [step, "the session is in a person's hands"]));
-  return new Map([...settings.disabled_steps].map((step) => [step, "switched off"]));
+  return new Map([
+    ...(affords(rung, "rerank") ? [] : [["rerank", "the day's budget"] as const]),
+    ...[...settings.disabled_steps].map((step) => [step, "switched off"] as const),
+  ]);
 }
 
 /** Everything that would lead to an answer. */
