@@ -27,6 +27,9 @@ describe("a value written as text", () => {
   it("stays text where text is asked for, leading zeros and all", () => {
     expect(fitted("007", { type: "string" })).toBe("007");
     expect(fitted(1234, { type: "string" })).toBe("1234");
+    expect(fitted(true, { type: ["string", "null"] })).toBe("true");
+    expect(fitted(1234, { type: ["string", "integer"] })).toBe(1234);
+    expect(fitted(1234, {})).toBe(1234);
   });
   it("becomes a day where its words name one", () => {
     const date = { type: "string", format: "date" };

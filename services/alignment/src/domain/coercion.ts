@@ -4,8 +4,10 @@ import type { Json, JsonRecord } from "./json.ts";
 export function fitted(value: Json, schema: JsonRecord | undefined): Json {
   if (!schema) return value;
   const types = typesOf(schema);
-  if (typeof value === "number")
-    return types.includes("string") && !types.includes("number") ? String(value) : value;
+  if (typeof value === "number" || typeof value === "boolean")
+    return types.every((type) => type === "string" || type === "null") && types.length > 0
+      ? String(value)
+      : value;
   if (typeof value !== "string") return value;
   const text = value.trim();
   const options = schema["enum"];
