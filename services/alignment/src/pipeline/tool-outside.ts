@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { cancelled } from "@soldier/ai/cancelled";
 import { Fault } from "@soldier/kernel/fault";
 import { ToolCallOutcome } from "@soldier/proto/audit/v1/turn_record";
 import type { Tool } from "@soldier/proto/config/v1/tool";
@@ -65,6 +66,7 @@ async function onceOnly(
   signal: AbortSignal,
 ): Promise<ToolEnd> {
   const { tool, key } = req;
+  if (isOver(signal)) return stopped(cancelled(signal));
   const permit = await ledger
     .begin({ key, toolId: tool.id, arguments: req.arguments })
     .catch((error: unknown) => {
@@ -83,8 +85,19 @@ async function onceOnly(
         : { outcome, reason, attempts: 0, key: first };
     }
     case "run":
+      if (isOver(signal)) {
+        // Nothing has been sent: whoever takes its place may.
+        const reason = cancelled(signal).reason;
+        await ledger.end(key, { outcome: ToolCallOutcome.FAILED, result: undefined, reason });
+        return stopped(cancelled(signal));
+      }
       return await unbroken(noted(req, transport, ledger), signal);
   }
+}
+
+/** A function, since the compiler thinks that what was looked at once stays so. */
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 function refusedAs(key: string, reason: string): ToolEnd {

@@ -9,7 +9,8 @@ export type Prepared =
       /** Whose trouble it is when it fails. */
       readonly host: string;
       call(signal: AbortSignal): Promise<ToolAnswer>;
-      onlyReads(signal: AbortSignal): Promise<boolean>;
+      /** Whether it changes nothing; asked of its server where only that knows, which answers true or false. */
+      readonly onlyReads: boolean | ((signal: AbortSignal) => Promise<ToolAnswer>);
     };
 
 /**

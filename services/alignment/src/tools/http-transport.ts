@@ -31,7 +31,7 @@ export function httpCall(
   const method = tool.method;
   return {
     host: target.host,
-    onlyReads: async () => method === "GET",
+    onlyReads: method === "GET",
     call: (signal) => attempt(req.timeoutMs, signal, exchange),
   };
 

@@ -63,7 +63,7 @@ export function mcpSessions(options: TransportOptions, opened: AsyncDisposableSt
     has: (key: string) => sessions.has(key),
     drop: (key: string) => sessions.delete(key),
 
-    /** Of many at once one connects; what failed is tried again by the next. */
+    /** Of many at once one connects, for all; what failed is tried again by the next. */
     async get(
       key: string,
       { url, headers }: { readonly url: URL; readonly headers: Readonly<Record<string, string>> },
@@ -72,7 +72,8 @@ export function mcpSessions(options: TransportOptions, opened: AsyncDisposableSt
     ): Promise<McpSession> {
       const known = sessions.get(key);
       if (known) return untilAborted(known, until);
-      const connecting = within(new Exchange(listSizeMaxBytes, () => {}), until, async (signal) => {
+      const exchange = new Exchange(listSizeMaxBytes, () => {});
+      const connecting = within(exchange, AbortSignal.timeout(timeoutMs), async (signal) => {
         const client = new Client(
           { name: "soldier", version: "1" },
           {
@@ -98,7 +99,7 @@ export function mcpSessions(options: TransportOptions, opened: AsyncDisposableSt
       connecting.catch(() => {
         if (sessions.peek(key) === connecting) sessions.delete(key);
       });
-      return connecting;
+      return untilAborted(connecting, until);
     },
 
     within,

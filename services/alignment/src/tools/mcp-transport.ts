@@ -32,15 +32,12 @@ export function mcpCalls(options: TransportOptions, opened: AsyncDisposableStack
     return {
       host: url.host,
 
-      async onlyReads(signal) {
-        let found = false;
-        await attempt(req.timeoutMs, signal, async (until) => {
+      onlyReads: (signal) =>
+        attempt(req.timeoutMs, signal, async (until) => {
           const { tools } = await session(until);
-          found = tools.get(tool.tool)?.annotations?.readOnlyHint === true;
-          return { kind: "answered", result: null };
-        });
-        return found;
-      },
+          const result = tools.get(tool.tool)?.annotations?.readOnlyHint === true;
+          return { kind: "answered", result };
+        }),
 
       call: (signal) =>
         attempt(req.timeoutMs, signal, async (until, sent) => {

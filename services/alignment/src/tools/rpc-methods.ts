@@ -23,6 +23,7 @@ const servicesMax = 1_000;
 /** Then a server is asked again what its methods are. */
 const knownForMs = 5 * 60_000;
 const filesMax = 500;
+const askingMs = 10_000;
 
 export type Described = DescMethodUnary | { readonly refused: string };
 
@@ -39,7 +40,7 @@ export function rpcMethods() {
     async find(
       tool: RpcTool,
       origin: string,
-      open: () => Promise<Transport>,
+      open: (signal: AbortSignal) => Promise<Transport>,
       until: AbortSignal,
     ): Promise<Described> {
       const [, service = "", name = ""] = /^\/?([\w.]+)\/(\w+)$/.exec(tool.method) ?? [];
@@ -50,7 +51,7 @@ export function rpcMethods() {
         types = given.get(tool);
         if (!types) return { refused: "TOOL_DESCRIPTOR_INVALID" };
       } else {
-        types = await untilAborted(ask(`${origin} ${service}`, service, open, until), until);
+        types = await untilAborted(ask(`${origin} ${service}`, service, open), until);
         if (!types) return { refused: "TOOL_METHOD_UNKNOWN: its server has no reflection for it" };
       }
       const method = types.getService(service)?.methods.find((one) => one.name === name);
@@ -61,16 +62,16 @@ export function rpcMethods() {
     },
   };
 
-  /** Of many at once one asks; what failed is asked again. */
+  /** Of many at once one asks, for all and not within its own time; what failed is asked again. */
   function ask(
     key: string,
     service: string,
-    open: () => Promise<Transport>,
-    until: AbortSignal,
+    open: (signal: AbortSignal) => Promise<Transport>,
   ): Promise<FileRegistry | undefined> {
     const known = reflected.get(key);
     if (known) return known;
-    const asking = open().then((transport) => reflection(transport, service, until));
+    const signal = AbortSignal.timeout(askingMs);
+    const asking = open(signal).then((transport) => reflection(transport, service, signal));
     reflected.set(key, asking);
     const forget = () => {
       if (reflected.peek(key) === asking) reflected.delete(key);

@@ -81,6 +81,25 @@ describe("a tool by gRPC", () => {
     expect(server.asked).toEqual([]);
   });
 
+  it("is spared when its server is away, also by those who only ask what it does", async () => {
+    const { server, tools } = await started(packed);
+    const tool = rpc(server.host);
+    await server[Symbol.asyncDispose]();
+    for (let i = 0; i < 3; i++) expect(await tools.onlyReads(tool)).toBe(false);
+    expect(await tools.call(tool)).toEqual({ kind: "refused", reason: "CIRCUIT_OPEN" });
+  });
+
+  it("is described for all by one question, also when who asked it has left", async () => {
+    const { server, tools } = await started(packed);
+    const leaving = new AbortController();
+    const left = tools.call(rpc(server.host), { signal: leaving.signal });
+    const stays = tools.call(rpc(server.host));
+    leaving.abort();
+    await expect(left).rejects.toMatchObject({ kind: "cancelled" });
+    expect(await stays).toEqual(answered);
+    expect(server.reflected).toHaveLength(2);
+  });
+
   it("is refused arguments that are no such message, without showing them", async () => {
     const { server, tools } = await started(packed);
     const answer = await tools.call(rpc(server.host), { arguments: { secret: "hush" } });

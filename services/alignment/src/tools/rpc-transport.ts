@@ -1,4 +1,4 @@
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, isIP, type LookupFunction } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { createRegistry, fromJson, toJson } from "@bufbuild/protobuf";
 import type { DescMethodUnary, JsonValue, Message } from "@bufbuild/protobuf";
@@ -11,7 +11,6 @@ import {
 } from "@connectrpc/connect-node";
 import type { RpcTool } from "@soldier/proto/config/v1/tool";
 import { LRUCache } from "lru-cache";
-import type { LookupFunction } from "node:net";
 import { addressOf } from "../domain/http-request.ts";
 import type { ToolAnswer, ToolRequest } from "../pipeline/tool-transport.ts";
 import { untilAborted } from "./egress.ts";
@@ -43,21 +42,17 @@ export function rpcCalls(options: TransportOptions, opened: AsyncDisposableStack
     if ("refused" in address) return { refused: `${address.refused}: ${address.because}` };
     const { url, headers } = address;
     const described = (until: AbortSignal) =>
-      methods.find(tool, url.origin, () => grpc(url, until), until);
+      methods.find(tool, url.origin, (signal) => grpc(url, signal), until);
     return {
       host: url.host,
 
-      async onlyReads(signal) {
-        let found = false;
-        await attempt(req.timeoutMs, signal, async (until) => {
+      onlyReads: (signal) =>
+        attempt(req.timeoutMs, signal, async (until) => {
           const method = await described(until);
-          found =
-            !("refused" in method) &&
-            method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
-          return { kind: "answered", result: null };
-        });
-        return found;
-      },
+          if ("refused" in method) return { kind: "refused", reason: method.refused };
+          const result = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+          return { kind: "answered", result };
+        }),
 
       call: (signal) =>
         attempt(req.timeoutMs, signal, async (until, sent) => {
@@ -125,7 +120,7 @@ function connectionTo(url: URL, first: LookupFunction): Connection {
             ? connectTls({
                 host,
                 port,
-                servername: host,
+                ...(isIP(host) === 0 && { servername: host }),
                 ALPNProtocols: ["h2"],
                 lookup: connection.lookup,
               })
@@ -156,6 +151,7 @@ const down: readonly Code[] = [
   Code.Internal,
   Code.Unknown,
   Code.DataLoss,
+  Code.Canceled,
 ];
 const busy: readonly Code[] = [Code.ResourceExhausted, Code.Aborted];
 /** Said by whoever has lost sight of the call as often as by the method itself. */

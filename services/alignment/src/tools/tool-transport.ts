@@ -32,22 +32,39 @@ export function toolTransport(
     async call(req, signal) {
       const prepared = prepare(req);
       if ("refused" in prepared) return { kind: "refused", reason: prepared.refused };
-      const done = breaker.enter(`${req.tenantId} ${prepared.host}`);
-      if (!done) return { kind: "refused", reason: "CIRCUIT_OPEN" };
-      let health: Health = "nothing";
-      try {
-        const answer = await prepared.call(signal);
-        health = healthIn(answer);
-        return answer;
-      } finally {
-        done(health);
-      }
+      return guarded(`${req.tenantId} ${prepared.host}`, () => prepared.call(signal), healthIn);
     },
     async onlyReads(req, signal) {
       const prepared = prepare(req);
-      return !("refused" in prepared) && (await prepared.onlyReads(signal));
+      if ("refused" in prepared) return false;
+      const { host, onlyReads } = prepared;
+      if (typeof onlyReads === "boolean") return onlyReads;
+      const answer = await guarded(
+        `${req.tenantId} ${host}`,
+        () => onlyReads(signal),
+        // What was remembered says nothing of how the endpoint is now.
+        (given) => (healthIn(given) === "ill" ? "ill" : "nothing"),
+      );
+      return answer.kind === "answered" && answer.result === true;
     },
   };
+
+  async function guarded(
+    endpoint: string,
+    work: () => Promise<ToolAnswer>,
+    healthOf: (answer: ToolAnswer) => Health,
+  ): Promise<ToolAnswer> {
+    const done = breaker.enter(endpoint);
+    if (!done) return { kind: "refused", reason: "CIRCUIT_OPEN" };
+    let health: Health = "nothing";
+    try {
+      const answer = await work();
+      health = healthOf(answer);
+      return answer;
+    } finally {
+      done(health);
+    }
+  }
 
   function prepare(req: ToolRequest): Prepared {
     const { kind } = req.tool;
