@@ -12,7 +12,7 @@ import { isTransient } from "./directives.ts";
 /** Rules that are told one by one, at most, beyond those that applied; a table has the rest. */
 const pastRetrievalMax = 200;
 /** So many are told even when retrieval let fewer through: what came near is worth reading. */
-const toldMin = 24;
+const toldMin = 12;
 
 /** What a reason of a model's may take of a record, in characters. */
 const reasonLengthMax = 500;

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { RuleFiresSchema } from "@soldier/proto/session/v1/session";
 import { afterEach, describe, expect, it } from "vitest";
-import { Desks, reasonOf, shop } from "../testing-shop.ts";
+import { Desks, shop } from "../testing-shop.ts";
 
 const desks = new Desks();
 afterEach(() => desks.stop());
