@@ -30,6 +30,7 @@ type CheckNeeds =
   | "profile"
   | "known"
   | "applied"
+  | "relations"
   | "draft"
   | "budget";
 

@@ -28,6 +28,7 @@ type Needs =
   | "profile"
   | "known"
   | "applied"
+  | "relations"
   | "draft"
   | "budget"
   | "rung";
