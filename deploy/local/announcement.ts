@@ -53,7 +53,7 @@ export function banner(options: {
 
 function voice(settings: Document): string {
   const tables = settingsFor({ settings: modelTables }, settings);
-  const writer = openModels(tables, new AsyncDisposableStack()).for("generate");
+  const writer = openModels(tables).for("generate");
   return writer
     ? `Its voice:      ${writer.id} judges and writes`
     : `Its voice:      keyless: scores judge and templates answer. For a model that judges and

@@ -16,7 +16,7 @@ const never = new AbortController().signal;
 function one(table: z.input<typeof modelSettings>) {
   const model = modelSettings.parse(table);
   const tables = { model, models: {}, model_chains: modelChainsSettings.parse({}) };
-  return openModels(tables, new AsyncDisposableStack()).for("generate");
+  return openModels(tables).for("generate");
 }
 
 describe("the model's settings", () => {

@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => opened.disposeAsync());
 
-const open = (given: Given): Models => openModels(tables.parse(given), opened);
+const open = (given: Given): Models => openModels(tables.parse(given));
 const scripted = (model: string, reply: string) => ({
   provider: "scripted" as const,
   model,
@@ -161,13 +161,12 @@ describe("a model that an agent names", () => {
     });
   it.each([
     ["scripted:spare", "scripted:spare"],
-    ["spare", "scripted:spare"],
     ["openai:gpt-test", "openai:gpt-test"],
     ["openai:vendor/gpt:free", "openai:vendor/gpt:free"],
   ])("%s is %s", (name, id) => {
     expect(models().named(name)?.id).toBe(id);
   });
-  it.each(["anthropic:claude-haiku-5-5", "openai:", "gpt-test", "", ":"])(
+  it.each(["anthropic:claude-haiku-5-5", "openai:", "gpt-test", "spare", "", ":"])(
     "is unknown when nothing that is set can serve it: %j",
     (name) => {
       expect(models().named(name)).toBeUndefined();

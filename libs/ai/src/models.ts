@@ -19,9 +19,8 @@ export interface Models {
   /** The step's chain; undefined when it has no model: keyless. */
   for(step: ModelStep): LanguageModel | undefined;
   /**
-   * What an agent asks for as "provider:model", or by its name in [models]; what [model_chains] has
-   * for "generate" follows it. A model that isn't set may be any of a provider that is. Undefined
-   * when there is no such provider.
+   * What an agent asks for as "provider:model", followed by what [model_chains] has for "generate".
+   * It may be any model of a provider that is set; undefined when there is no such provider.
    */
   named(id: string): LanguageModel | undefined;
 }
@@ -30,11 +29,7 @@ export interface Models {
 const namedMax = 100;
 
 /** Opens what the settings name; makes no call. Throws MODEL_SETTINGS, with all that is wrong. */
-export function openModels(
-  tables: ModelTables,
-  _opened: AsyncDisposableStack,
-  clock: Clock = systemClock,
-): Models {
+export function openModels(tables: ModelTables, clock: Clock = systemClock): Models {
   const set = settingsByName(tables);
   const problems = [...set].flatMap(([name, settings]) => problemsOf(name, settings));
   const chains = new Map(modelSteps.map((step) => [step, namesFor(step, tables)]));
@@ -65,7 +60,7 @@ export function openModels(
   const named = new LRUCache<string, LanguageModel>({ max: namedMax });
 
   function find(id: string): Link | undefined {
-    const exact = links.get(id) ?? [...links.values()].find(({ model }) => model.id === id);
+    const exact = [...links.values()].find(({ model }) => model.id === id);
     if (exact) return exact;
     const [provider, ...rest] = id.split(":");
     const model = rest.join(":");

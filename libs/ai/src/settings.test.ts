@@ -52,20 +52,14 @@ describe("the embedder's settings", () => {
 });
 
 describe("the reranker's settings", () => {
-  const open = (given: z.input<typeof rerankerSettings>, opened: AsyncDisposableStack) =>
-    openReranker(
-      rerankerSettings.parse(given),
-      openEmbedder(embedderSettings.parse({ provider: "deterministic" }), opened),
-      opened,
-    );
-  it("open none when nothing is set", async () => {
-    await using opened = new AsyncDisposableStack();
-    expect(open({}, opened).id).toBe("none");
+  const open = (given: z.input<typeof rerankerSettings>) =>
+    openReranker(rerankerSettings.parse(given));
+  it("open none when nothing is set", () => {
+    expect(open({}).id).toBe("none");
   });
   it("open Cohere's, or a server that speaks as it does", async () => {
-    await using opened = new AsyncDisposableStack();
-    const server = opened.use(await cohereRerank());
-    const reranker = open({ provider: "cohere", model: "m", base_url: server.url }, opened);
+    await using server = await cohereRerank();
+    const reranker = open({ provider: "cohere", model: "m", base_url: server.url });
     expect(reranker.id).toBe("cohere:m");
     const candidates = ["one", "two"].map((text) => ({ text, score: 0 }));
     expect((await reranker.rerank("two", candidates, never))[0]?.index).toBe(1);
@@ -73,8 +67,7 @@ describe("the reranker's settings", () => {
   it.each([
     [{ provider: "cohere", api_key: "k" }, "set model"],
     [{ provider: "cohere", model: "m" }, "SOLDIER_RERANKER__API_KEY"],
-  ] as const)("that can't work say so: %j", async (table, said) => {
-    await using opened = new AsyncDisposableStack();
-    expect(() => open(table, opened)).toThrow(said);
+  ] as const)("that can't work say so: %j", (table, said) => {
+    expect(() => open(table)).toThrow(said);
   });
 });

@@ -106,11 +106,7 @@ function embedderOf(settings: EmbedderSettings, opened: AsyncDisposableStack, lo
 }
 
 /** The reranker that the settings name. Makes no call. Throws RERANKER_SETTINGS when they can't work. */
-export function openReranker(
-  settings: RerankerSettings,
-  _embedder: Embedder,
-  _opened: AsyncDisposableStack,
-): Reranker {
+export function openReranker(settings: RerankerSettings): Reranker {
   switch (settings.provider) {
     case "none":
       return noReranker;

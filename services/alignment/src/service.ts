@@ -35,7 +35,7 @@ export const alignment = service({
     events: eventsSettings,
   },
   async start({ settings: { alignment: own, ...settings }, call, opened, log, clock }) {
-    const embedder = openEmbedder(settings.embedder, opened);
+    const embedder = openEmbedder(settings.embedder, opened, log);
     const bundles = bundleCache({
       config: call(ConfigService),
       embedder,
@@ -58,8 +58,8 @@ export const alignment = service({
       profile: call(ProfileService),
       memory: call(MemoryService),
       embedder,
-      models: openModels(settings, opened, clock),
-      reranker: openReranker(settings.reranker, embedder, opened),
+      models: openModels(settings, clock),
+      reranker: openReranker(settings.reranker),
       tools: {
         transport: toolTransport(
           {

@@ -45,7 +45,7 @@ export const config = service({
     const committed = () => relay.poke();
     const versions = publisher({
       store,
-      embedder: openEmbedder(settings.embedder, opened),
+      embedder: openEmbedder(settings.embedder, opened, log),
       clock,
       committed,
       cacheMaxBytes: settings.config.bundle_cache_max_bytes,

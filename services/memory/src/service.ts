@@ -56,7 +56,7 @@ export const memory = service({
     });
     ready.check("postgres", () => pingPostgres(sql));
     const store = observed("episode-store", postgresEpisodeStore(sql));
-    const embedder = openEmbedder(settings.embedder, opened);
+    const embedder = openEmbedder(settings.embedder, opened, log);
     const monotonicMs = () => clock.monotonicMs();
     const now = () => clock.now();
 

@@ -41,11 +41,17 @@ export function extractContext(means: Means): Step<Needs, "context"> {
         };
       }
       if (bundle.settings.context === "disabled") {
-        const embedded = await tried(() => embedOne(embedder, incoming.text, budget), signal);
+        const embedded = await tried(
+          () => embedOne(embedder, incoming.text, budget, "query"),
+          signal,
+        );
         const context = { ...plainContext(incoming.text), vector: embedded.value };
         return { context, record: { skipped: "disabled", ...recorded(context, bundle) } };
       }
-      const embedded = await tried(() => embedOne(embedder, incoming.text, budget), signal);
+      const embedded = await tried(
+        () => embedOne(embedder, incoming.text, budget, "query"),
+        signal,
+      );
       const plain: Context = {
         ...plainContext(incoming.text),
         entities: entitiesIn(incoming.text, bundle),
