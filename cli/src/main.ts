@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { join } from "node:path";
-import { readSettings } from "@soldier/chassis/settings";
+import { readSettings, settingsFor } from "@soldier/chassis/settings";
+import { type DeadLetterStream, openDeadLetters } from "@soldier/events/dead-letter-stream";
+import { eventsSettings } from "@soldier/events/events-settings";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { exportAgent } from "./agent-export.ts";
 import { openApi } from "./api.ts";
@@ -9,6 +11,7 @@ import { exportAudit, verifyAudit } from "./audit.ts";
 import { calibrateAgent } from "./calibrate.ts";
 import { chat } from "./chat.ts";
 import { connectionFrom, type Said } from "./connection.ts";
+import { eachLetter, listedLetters, shownLetter } from "./dead-letters.ts";
 import { failureText } from "./failure.ts";
 import { serve, serviceNames } from "./serve.ts";
 import { mintToken, type TokenWish } from "./token.ts";
@@ -124,6 +127,55 @@ asking("export", auditing)
       if (!process.stdout.write(line)) await once(process.stdout, "drain");
   });
 
+const deadLetters = program
+  .command("dead-letters")
+  .description("look after events that a service gave up, by the broker in the settings");
+
+deadLetters
+  .command("list")
+  .description("say which there are, the oldest first")
+  .option("--consumer <name>", "only what this service gave up")
+  .option("--max <number>", "at most so many", positive, 100)
+  .action(async ({ consumer, max }: { consumer?: string; max: number }) => {
+    const filter = { ...(consumer && { consumer }), lettersMax: max };
+    await withLetters((letters) => listedLetters(letters, filter));
+  });
+
+deadLetters
+  .command("show")
+  .description("say all that is known of one")
+  .argument("<number>", "its number", positive)
+  .option("--payload", "with the event itself, in base64: it may hold what a customer wrote")
+  .action(async (number: number, { payload = false }: { payload?: boolean }) => {
+    await withLetters((letters) => shownLetter(letters, number, payload));
+  });
+
+deadLetters
+  .command("replay")
+  .description("publish these events once more, and remove their letters")
+  .argument("<numbers...>", "their numbers", positives)
+  .action(async (numbers: readonly number[]) => {
+    await withLetters((letters) =>
+      eachLetter(numbers, "replayed", (number) => letters.replay(number)),
+    );
+  });
+
+deadLetters
+  .command("drop")
+  .description("remove these for good")
+  .argument("<numbers...>", "their numbers", positives)
+  .action(async (numbers: readonly number[]) => {
+    await withLetters((letters) =>
+      eachLetter(numbers, "dropped", (number) => letters.drop(number)),
+    );
+  });
+
+async function withLetters(work: (letters: DeadLetterStream) => Promise<string>): Promise<void> {
+  await using opened = new AsyncDisposableStack();
+  const { events } = settingsFor({ settings: { events: eventsSettings } }, readSettings());
+  process.stdout.write(`${await work(await openDeadLetters(events, opened))}\n`);
+}
+
 program
   .command("token")
   .description("sign a token by the secret in the settings")
@@ -154,6 +206,10 @@ function instant(text: string): Date {
   if (Number.isNaN(time.getTime()))
     throw new InvalidArgumentError("It must be a time such as 2026-11-20 or 2026-11-20T12:00:00Z.");
   return time;
+}
+
+function positives(text: string, before: readonly number[] = []): readonly number[] {
+  return [...before, positive(text)];
 }
 
 function positive(text: string): number {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
 
@@ -6,8 +7,8 @@ export interface Repeating extends AsyncDisposable {
 }
 
 /**
- * Publishes every event a second time, by the same id: the broker, which would notice, is told
- * another one for its own purposes by a header that comes first.
+ * Publishes every event a second time, with its own id, but with another one for the broker, which
+ * would notice otherwise.
  */
 export async function repeatDeliveries(port: number): Promise<Repeating> {
   const nats = await connect({ servers: `127.0.0.1:${port}`, maxReconnectAttempts: -1 });
@@ -37,6 +38,8 @@ export async function repeatDeliveries(port: number): Promise<Repeating> {
       for (const key of message.headers?.keys() ?? [])
         for (const value of message.headers?.values(key) ?? []) again.append(key, value);
       again.set("Soldier-Repeated", "yes");
+      again.set("Soldier-Event-Id", message.headers?.get("Nats-Msg-Id") ?? "");
+      again.set("Nats-Msg-Id", randomUUID());
       // Plain, not by JetStream's client, which would be told of a duplicate: the subject is enough.
       nats.publish(message.subject, message.data, { headers: again });
       count += 1;

@@ -88,7 +88,7 @@ export function streams({ manager, root, replicas, keepHours }: StreamsOptions):
       made.catch(() => logs.delete(name));
       return made;
     },
-    deadLetterStream: () => stream(`${root}_dead_letters`, `${root}_dead_letters.>`),
+    deadLetterStream: () => stream(deadLetterStreamName(root), `${root}_dead_letters.>`),
     async durableFor(consumer, topic) {
       const name = `${consumer}_${topic.replace(".", "_")}`;
       const inStream = await streamFor(topic);
@@ -110,6 +110,10 @@ export function streams({ manager, root, replicas, keepHours }: StreamsOptions):
       logs.clear();
     },
   };
+}
+
+export function deadLetterStreamName(root: string): string {
+  return `${root}_dead_letters`;
 }
 
 /** A stream's name and when it was made. */

@@ -123,7 +123,7 @@ function storeFault(event: Event, error: unknown, forget: () => void): Fault {
   });
 }
 
-async function connected(settings: EventsSettings): Promise<NatsConnection> {
+export async function connected(settings: EventsSettings): Promise<NatsConnection> {
   const servers = settings.url.split(",");
   const [first = ""] = servers;
   const { username, password } = new URL(first);
