@@ -269,6 +269,8 @@ describe("a template", () => {
         "required_names[2] GENERATIVE_INVALID",
       ],
     ],
+    ["mode", { mode: 9 }, ["mode MODE_UNKNOWN"]],
+    ["kind", { kind: 9 }, ["kind KIND_UNKNOWN"]],
     ["kind", { kind: "TEMPLATE_KIND_PREAMBLE" }, []],
     [
       "kind",

@@ -1,7 +1,13 @@
 import { isTemplateName } from "@soldier/kernel/template-text";
 import type { AgentDocument } from "@soldier/proto/config/v1/config_service";
 import { type Rule, Scope } from "@soldier/proto/config/v1/rule";
-import { type Template, TemplateKind, TemplateMode } from "@soldier/proto/config/v1/template";
+import {
+  type Template,
+  TemplateKind,
+  TemplateKindSchema,
+  TemplateMode,
+  TemplateModeSchema,
+} from "@soldier/proto/config/v1/template";
 import { checkScope } from "./check-rule.ts";
 import type { DraftIndex } from "./draft-index.ts";
 import { agentReferences, kindOf } from "./kinds.ts";
@@ -56,6 +62,11 @@ export function checkTemplateResource(
     else checkPath(notes, field, name, known);
   }
   checkExpression(notes, "conditions", template.conditions, known);
+  // A number that the contract does not name would be taken for something that nobody meant.
+  if (!TemplateModeSchema.value[template.mode])
+    notes.wrong("mode", "MODE_UNKNOWN", "is SUGGEST, EXCLUSIVE or FALLBACK");
+  if (!TemplateKindSchema.value[template.kind])
+    notes.wrong("kind", "KIND_UNKNOWN", "is ANSWER or PREAMBLE");
   if (template.kind === TemplateKind.PREAMBLE && template.mode === TemplateMode.EXCLUSIVE)
     notes.wrong("mode", "PREAMBLE_INVALID", "a PREAMBLE only opens a reply: it can't be EXCLUSIVE");
   if (template.kind === TemplateKind.PREAMBLE && template.mode === TemplateMode.FALLBACK)
@@ -172,6 +183,6 @@ function isGlobal({ scope }: Pick<Rule, "scope">): boolean {
 }
 
 function checkMode(mode: TemplateMode, field: string, notes: Notes): void {
-  if (mode === TemplateMode.FALLBACK)
+  if (mode === TemplateMode.FALLBACK || !TemplateModeSchema.value[mode])
     notes.wrong(field, "REPLY_MODE_INVALID", "is SUGGEST or EXCLUSIVE");
 }
