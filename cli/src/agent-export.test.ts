@@ -1,6 +1,7 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import { AgentDocumentSchema } from "@soldier/proto/config/v1/config_service";
-import { TemplateKind, TemplateMode } from "@soldier/proto/config/v1/template";
+import { TemplateKind, TemplateMode, VariablePolicy } from "@soldier/proto/config/v1/template";
+import { ResultLifespan } from "@soldier/proto/config/v1/tool";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { exportAgent, writeAgentFiles } from "./agent-export.ts";
@@ -39,6 +40,38 @@ templates:
         { replyMode: TemplateMode.SUGGEST, steps: [{ replyMode: TemplateMode.EXCLUSIVE }] },
       ],
       templates: [{ requiredNames: ["order.id"] }, { kind: TemplateKind.PREAMBLE }],
+    });
+    const copy = folderWith();
+    await writeAgentFiles(document, copy);
+    expect((await readAgentFiles(copy)).document).toEqual(document);
+  });
+
+  it("keeps what tools may do, what they go before, and when variables are fetched", async () => {
+    const directory = folderWith({
+      "agent.yaml": `
+agent: { slug: bank }
+tools:
+  - name: shekels
+    consequential: true
+    directs: true
+    result_lifespan: TURN
+    preferred_over_tool_ids: [transfer]
+    mcp: { url: https://mcp.test, tool: x }
+variables:
+  - { name: plan, tool_id: fetch, refresh_cron: "*/15 * * * *", cache_ttl: 60s, policy: ON_EACH_TURN }
+`,
+    });
+    const { document } = await readAgentFiles(directory);
+    expect(document).toMatchObject({
+      tools: [
+        {
+          consequential: true,
+          directs: true,
+          resultLifespan: ResultLifespan.TURN,
+          preferredOverToolIds: ["transfer"],
+        },
+      ],
+      variables: [{ refreshCron: "*/15 * * * *", policy: VariablePolicy.ON_EACH_TURN }],
     });
     const copy = folderWith();
     await writeAgentFiles(document, copy);

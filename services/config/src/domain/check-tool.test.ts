@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { exported } from "./document.ts";
 import { found, settled } from "./testing.ts";
 
 describe("a tool", () => {
@@ -53,6 +54,7 @@ describe("a tool that is preferred over others", () => {
     const { draft, problems } = settled(tools(["a", "b"], ["b"]) as never);
     expect(problems).toEqual([]);
     expect(draft.tools[0]?.preferredOverToolIds).toEqual([draft.tools[1]?.id]);
+    expect(exported(draft).tools[0]?.preferredOverToolIds).toEqual(["b"]);
     expect(found(tools(["a", "c"], ["b"]) as never)).toEqual([
       "tools/a.preferred_over_tool_ids[0] REFERENCE_UNKNOWN",
     ]);
