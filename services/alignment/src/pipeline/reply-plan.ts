@@ -4,7 +4,7 @@ import { builtInLeave, composedReply, fallbackReply, type PlannedReply } from ".
 import {
   candidate,
   type TemplateCandidate,
-  templateCandidates,
+  type templateCandidates,
   type TemplateQuestion,
 } from "../domain/templates.ts";
 import { placeOf } from "../domain/turn-values.ts";
@@ -12,15 +12,20 @@ import type { Turn } from "./turn.ts";
 
 type Here = Pick<Turn, "bundle" | "state">;
 
-/** The step that the session is at. */
-export function stepOf({ bundle, state }: Here): ScenarioStep | undefined {
+/** The step that speaks: where the session is, unless a relation overrides its scenario in this turn. */
+export function stepOf({
+  bundle,
+  state,
+  relations,
+}: Here & Pick<Turn, "relations">): ScenarioStep | undefined {
   const { scenarioId, stepId } = placeOf(state);
+  if (relations.scenariosDropped.includes(scenarioId)) return undefined;
   return bundle.scenariosById.get(scenarioId)?.steps.get(stepId);
 }
 
 /** What decides which templates may be said. */
 export function templateQuestion(
-  turn: Here & Pick<Turn, "applied" | "known" | "effects">,
+  turn: Here & Pick<Turn, "applied" | "known" | "effects" | "relations">,
   bindings: Bindings,
 ): TemplateQuestion {
   const { bundle, applied, known, effects, state } = turn;

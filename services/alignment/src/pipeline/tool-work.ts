@@ -202,6 +202,8 @@ export class ToolWork {
 
   private step(): ScenarioStep | undefined {
     const { scenarioId, stepId } = placeOf(this.answers.state);
+    // Overridden in this turn, the scenario does nothing either.
+    if (this.rules.relations.scenariosDropped.includes(scenarioId)) return undefined;
     return this.turn.bundle.scenariosById.get(scenarioId)?.steps.get(stepId);
   }
 

@@ -70,7 +70,7 @@ describe("a scenario in relations", () => {
     expect(position).toBeUndefined();
     expect(record.navigation?.moves[0]).toMatchObject({ kind: "entry", reason: "overridden" });
   });
-  it("stays where it is in a turn in which a rule overrides it", async () => {
+  it("stays where it is, and says nothing, in a turn in which a rule overrides it", async () => {
     const lamps = rule("lamps", { examples: ["that was it"] });
     const overrides = relation("OVERRIDES", { ruleId: "lamps" }, { scenarioId: "repairs" });
     const { position, record } = await said(
@@ -80,6 +80,7 @@ describe("a scenario in relations", () => {
     );
     expect(position?.stepId).toBe("ask");
     expect(record.navigation?.reason).toBe("a relation overrides the scenario");
+    expect(record.replyText).toBe("lamps.");
   });
   it("starts only with what it depends on", async () => {
     const depends = relation("DEPENDS_ALL", { scenarioId: "repairs" }, { ruleId: "lamps" });

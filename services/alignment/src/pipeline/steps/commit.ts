@@ -13,11 +13,10 @@ import { nextState } from "../../domain/next-state.ts";
 import { bounded } from "../../domain/record-bounds.ts";
 import { ruleRecords, scenarioRecords } from "../../domain/rule-records.ts";
 import { ruleTable } from "../../domain/rule-table.ts";
-import { placeOf } from "../../domain/turn-values.ts";
 import type { Means } from "../means.ts";
 import type { Step } from "../step.ts";
 import type { Turn } from "../turn.ts";
-import { missingField } from "../reply-plan.ts";
+import { missingField, stepOf } from "../reply-plan.ts";
 
 /** What a settlement is made of. */
 export type SettleNeeds =
@@ -131,14 +130,13 @@ export function settled(
 
 /** What the reply asked for, beyond what tools lack. */
 function awaited(turn: Pick<Turn, SettleNeeds>): Awaited | undefined {
-  const { relations, turnNumber, bundle, state } = turn;
+  const { relations, turnNumber } = turn;
   const askedTurn = turnNumber;
   if (relations.choice) {
     const ruleIds = relations.choice.among.map(({ id }) => id);
     return create(AwaitedSchema, { for: { case: "choice", value: { ruleIds } }, askedTurn });
   }
-  const { scenarioId, stepId } = placeOf(state);
-  const field = missingField(turn, bundle.scenariosById.get(scenarioId)?.steps.get(stepId));
+  const field = missingField(turn, stepOf(turn));
   if (field === undefined) return undefined;
   return create(AwaitedSchema, { for: { case: "field", value: field }, askedTurn });
 }
