@@ -23,7 +23,7 @@ export async function openStage(
   const databaseUrl = await openDatabase(options.databaseUrl, opened);
   const tools = opened.use(await toolServer());
   const own = options.standIn ? undefined : configuredModels();
-  const model = own && modelOf(own, opened);
+  const model = own && modelOf(own);
   const oracle = model ? undefined : opened.use(await startOracle());
   const standIn = {
     provider: "anthropic",
@@ -47,11 +47,11 @@ export async function openStage(
 }
 
 /** The model that writes, by these settings; undefined when there is none. */
-function modelOf(tables: ModelTables, opened: AsyncDisposableStack): LanguageModel | undefined {
+function modelOf(tables: ModelTables): LanguageModel | undefined {
   const read = {
     model: modelSettings.parse(tables.model),
     models: modelsSettings.parse(tables.models ?? {}),
     model_chains: modelChainsSettings.parse(tables.model_chains ?? {}),
   };
-  return openModels(read, opened).for("generate");
+  return openModels(read).for("generate");
 }
