@@ -68,6 +68,14 @@ describe("a model that writes", () => {
     expect(writing).toContain("<not_done>");
     expect(writing).toContain("transfer: the customer has not clearly asked for it to be done now");
   });
+  it("is told what may have been done or not, and that it must not guess", async () => {
+    server.answer = () => {};
+    const call = proposal("t1", { amount: 5, from: "Ann", to: "Bob" });
+    const text = "transfer money, 5 from Ann to Bob";
+    const { writing } = await prompts(text, bank({ timeout: "0.2s" }), [call]);
+    expect(writing).toContain("TIMEOUT_OUTCOME_UNKNOWN");
+    expect(writing).toContain("never that it was done or was not");
+  });
   it("is to ask for all that is lacking at once", async () => {
     const { writing } = await prompts("transfer money to Bob", bank(), [
       proposal("t1", { to: "Bob" }),
