@@ -3,8 +3,8 @@ import { Fault } from "@soldier/kernel/fault";
 import { SpeculationRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import { checked, constraintsOf } from "../../domain/checks.ts";
 import { bindingsOf } from "../../domain/expressions.ts";
-import { withheldFields } from "../../domain/fields.ts";
 import { Gate } from "../../domain/gate.ts";
+import { profileUse } from "../../domain/profile-use.ts";
 import { fallbackReply, type PlannedReply } from "../../domain/reply.ts";
 import { isAlwaysOn } from "../../domain/rule-filters.ts";
 import { templateRecords } from "../../domain/template-records.ts";
@@ -92,6 +92,12 @@ export function generate(means: Means): Step<Needs, "draft"> {
         },
       };
 
+      const said = (ids: readonly string[]) =>
+        profileUse(
+          turn,
+          candidates.filter(({ id }) => ids.includes(id)),
+          (record.modelCalls ?? []).length > 0,
+        );
       if (chosen) {
         signal.throwIfAborted();
         const { reason, failed, isGenerated, notes, again } = chosen;
@@ -114,7 +120,7 @@ export function generate(means: Means): Step<Needs, "draft"> {
           record: {
             ...record,
             ...(failed !== "" && { degraded: failed }),
-            facts: { ...record.facts, templates },
+            facts: { ...record.facts, templates, ...said(planned.templateIds) },
           },
         };
       }
@@ -124,7 +130,10 @@ export function generate(means: Means): Step<Needs, "draft"> {
         const templates = templateRecords(candidates, planned.templateIds, undefined);
         return {
           draft: draft(planned),
-          record: { ...record, facts: { ...record.facts, templates } },
+          record: {
+            ...record,
+            facts: { ...record.facts, templates, ...said(planned.templateIds) },
+          },
         };
       }
 
@@ -135,8 +144,6 @@ export function generate(means: Means): Step<Needs, "draft"> {
         ? await written(() => kept.into(take))
         : await write(calls, [], turn.budget);
       const degraded = failure ?? (knowsOwnModel(means, turn) ? undefined : "AGENT_MODEL_UNKNOWN");
-      const withheld = withheldFields(bundle.fields, turn.profile);
-      const seen = Object.keys(known.profile);
       return {
         draft: {
           gate,
@@ -154,8 +161,7 @@ export function generate(means: Means): Step<Needs, "draft"> {
           ...(degraded !== undefined && { degraded }),
           facts: {
             ...record.facts,
-            profileFieldsUsed: seen.filter((name) => !withheld.has(name)),
-            profileFieldsWithheld: seen.filter((name) => withheld.has(name)),
+            ...profileUse(turn, [], true),
           },
         },
       };
