@@ -1,5 +1,5 @@
 import type { Tool } from "@soldier/proto/config/v1/tool";
-import { groundsOf } from "../domain/grounding.ts";
+import { type Grounds, groundsOf } from "../domain/grounding.ts";
 import { type JsonRecord, jsonOf } from "../domain/json.ts";
 import type { KnownValues } from "../domain/known-values.ts";
 import { type ToolArguments, toolArguments } from "../domain/tool-arguments.ts";
@@ -36,6 +36,7 @@ export class ToolProposals {
   /** Rules and instructions may name what an argument is to be. */
   private guidance: readonly string[] = [];
   private degraded: string | undefined;
+  private grounded: { readonly in: KnownValues; readonly grounds: Grounds } | undefined;
 
   constructor(turn: Pick<Turn, ProposalNeeds>, means: Means, signal: AbortSignal) {
     this.turn = turn;
@@ -58,6 +59,7 @@ export class ToolProposals {
     guidance: readonly string[],
   ): Promise<void> {
     this.guidance = [...new Set(guidance)].filter((line) => line !== "");
+    this.grounded = undefined;
     if (!this.calls || this.degraded) return;
     const open = tools.filter(
       (tool) =>
@@ -109,16 +111,22 @@ export class ToolProposals {
       : undefined;
   }
 
-  private grounds(known: KnownValues) {
+  /** The same for all calls that are made of the same knowledge: results can be long. */
+  private grounds(known: KnownValues): Grounds {
     const { incoming, history } = this.turn;
-    return groundsOf([
-      incoming.text,
-      ...history.flatMap(({ userText, replyText }) => [userText, replyText]),
-      ...this.guidance,
-      ...[known.variables, known.profile, known.fields, known.results, known.customer].map(
-        (values) => JSON.stringify(Object.values(values)),
-      ),
-    ]);
+    if (this.grounded?.in !== known)
+      this.grounded = {
+        in: known,
+        grounds: groundsOf([
+          incoming.text,
+          ...history.flatMap(({ userText, replyText }) => [userText, replyText]),
+          ...this.guidance,
+          ...[known.variables, known.profile, known.fields, known.results, known.customer].map(
+            (values) => JSON.stringify(Object.values(values)),
+          ),
+        ]),
+      };
+    return this.grounded.grounds;
   }
 }
 
