@@ -166,6 +166,7 @@ describe("a session that is being answered", () => {
       replyText: "",
       outcome: TurnOutcome.SILENT,
     });
+    expect(record?.outcome).toBe("silent");
     expect(record?.modelCalls).toEqual([]);
     expect(record?.toolCalls).toEqual([]);
     expect(record?.steps.find(({ name }) => name === "generate")?.skipped).toBe(

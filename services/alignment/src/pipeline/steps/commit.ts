@@ -5,8 +5,10 @@ import {
   type Awaited,
   AwaitedSchema,
   SessionStatus,
+  TurnOutcomeSchema,
   TurnSchema,
 } from "@soldier/proto/session/v1/session";
+import { enumName } from "../../domain/enum-name.ts";
 import { valueOf } from "../../domain/json.ts";
 import { navigationRecord } from "../../domain/navigation-record.ts";
 import { nextState } from "../../domain/next-state.ts";
@@ -105,6 +107,7 @@ export function settled(
       receivedAt: timestampFromDate(turn.receivedAt),
       userText,
       replyText: reply.text,
+      outcome: enumName(TurnOutcomeSchema, reply.outcome).toLowerCase(),
       rules,
       // Told one by one, all of them, there is nothing to add.
       ...(rules.length < turn.rules.length && {
