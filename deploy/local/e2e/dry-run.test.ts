@@ -6,7 +6,7 @@ import postgres, { type Sql } from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { demoToken } from "../demo.ts";
 import { startOneProcess } from "../one-process.ts";
-import { chat, settings, surroundings } from "./desk.ts";
+import { chat, read, settings, surroundings } from "./desk.ts";
 
 interface DryRun {
   readonly record: {
@@ -233,5 +233,24 @@ describe("a dry run", { timeout: 60_000 }, () => {
       ],
     });
     expect(next.state).toMatchObject({ fields: { colour: "red", email: "ada@x.example" } });
+  });
+
+  it("is told from a real turn, whose record knows the version that it ran on", async () => {
+    const { turnId, reply } = await chat({ url, token, body: { agent: "desk", message: "hello" } });
+    expect(reply).toBe("Hello of two.");
+    const later = behaviour("Hello of three.");
+    later.rules.push({ ...later.rules[0]!, name: "late", condition: "the customer is late" });
+    await post("/v1/agents:apply", { document: later, publish: true });
+    const whyNot = (rule: string) =>
+      read<{ explanation?: string }>({ url, token }, `/v1/turns/${turnId}/why-not/${rule}`);
+    await expect
+      .poll(async () => (await whyNot("greet")).explanation, { timeout: 10_000 })
+      .toMatch(/^greet applied in turn 1: /);
+    expect((await whyNot("order")).explanation).toMatch(/^order was eliminated by /);
+    await expect
+      .poll(async () => (await whyNot("late")).explanation, { timeout: 10_000 })
+      .toBe(
+        "The rule late did not exist in version 2, which turn 1 ran on; version 3, which is live, has it.",
+      );
   });
 });
