@@ -162,6 +162,22 @@ describe("an answer that changes", () => {
     expect(after.reason).toContain("the checkpoint set was passed");
     expect(after.moves).toContainEqual(expect.objectContaining({ kind: "return", taken: false }));
   });
+  it("is bound by no checkpoint of a way that is over, or that an operator has put aside", () => {
+    const over = [
+      ...been("card", "amount", "confirm", "set"),
+      create(StepVisitSchema, { turn: 4, scenarioId: "returns", reason: VisitReason.EXIT }),
+    ];
+    const again = been("card", "amount", "confirm").map((visit) => ({ ...visit, turn: 4 }));
+    const question = { at: "confirm", known, corrects: ["amount"], guards: large };
+    const after = (visits: NavigationQuestion["visits"]) =>
+      way(navigate(asking(steps, { ...question, visits })));
+    expect(after([...over, ...again])).toBe("amount colleague");
+    const put = again.map((visit, i) => ({
+      ...visit,
+      reason: i === 0 ? VisitReason.OVERRIDE : VisitReason.TRANSITION,
+    }));
+    expect(after([...over.slice(0, -1), ...put])).toBe("amount colleague");
+  });
   it("is of no account for a field that no step of the way asked for", () => {
     const visits = been("amount", "confirm");
     const question = asking(steps, { at: "confirm", visits, known, corrects: ["card"] });

@@ -28,15 +28,18 @@ export function advancesLeft({ visits, turn, settings }: Visited): number {
   return settings.auto_advance_max - made.length;
 }
 
-/** The visits since the session came into the scenario that it is in, oldest first. */
+/** The visits since the session came into the scenario that it is in, or was put there, oldest first. */
 export function visitsOfRun(
   visits: readonly StepVisit[],
   scenarioId: string,
 ): readonly StepVisit[] {
-  const start = visits.findLastIndex(
-    (visit) => visit.scenarioId === scenarioId && visit.reason === VisitReason.ENTRY,
-  );
+  const last = (...reasons: VisitReason[]) =>
+    visits.findLastIndex(
+      (visit) => visit.scenarioId === scenarioId && reasons.includes(visit.reason),
+    );
+  // An operator who puts a session somewhere has decided what of the way before still counts: nothing.
+  const start = Math.max(last(VisitReason.ENTRY, VisitReason.OVERRIDE), last(VisitReason.EXIT) + 1);
   return visits
-    .slice(Math.max(start, 0))
+    .slice(start)
     .filter((visit) => visit.scenarioId === scenarioId && visit.stepId !== "");
 }
