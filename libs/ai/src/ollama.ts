@@ -61,7 +61,8 @@ function body(
       ...req.messages.map(({ role, text }) => ({ role, content: text })),
     ],
     ...(format ? { format: jsonSchemaOf(format) } : {}),
-    ...(effort ? { think: effort } : quiet ? { think: false } : {}),
+    // Some models take a level instead of yes and no; they have three.
+    ...(effort ? { think: levels[effort] } : quiet ? { think: false } : {}),
     options: {
       num_ctx: contextTokens,
       num_predict: req.maxTokens,
@@ -70,6 +71,8 @@ function body(
     },
   };
 }
+
+const levels = { low: "low", medium: "medium", high: "high", xhigh: "high", max: "high" };
 
 const lineSchema = z.union([
   z.object({ error: z.string() }),

@@ -88,6 +88,30 @@ describe("what is sent", () => {
       },
     });
   });
+  it("keeps what a strict schema may not say out of it, but not fields of such names", async () => {
+    const model = await open([{ pieces: ['{"default":"a","list":[]}'] }]);
+    const shape = z.object({
+      default: z.string().min(1).max(9),
+      list: z.array(z.string()).default([]),
+    });
+    await model.structured({ ...hello, schema: shape, schemaName: "judgement" }, signal);
+    expect(server.requests[0]?.response_format).toEqual({
+      type: "json_schema",
+      json_schema: {
+        name: "judgement",
+        strict: true,
+        schema: {
+          type: "object",
+          properties: {
+            default: { type: "string" },
+            list: { type: "array", items: { type: "string" } },
+          },
+          required: ["default", "list"],
+          additionalProperties: false,
+        },
+      },
+    });
+  });
   it("gives a schema with optional fields as a hint", async () => {
     const model = await open([valid]);
     await model.structured({ ...asked, schema: schema.partial() }, signal);

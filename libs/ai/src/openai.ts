@@ -1,5 +1,4 @@
 import { APIError, OpenAI } from "openai";
-import { zodResponseFormat } from "openai/helpers/zod";
 import type { ChatCompletionCreateParamsStreaming } from "openai/resources/chat/completions";
 import { z } from "zod";
 import {
@@ -10,7 +9,7 @@ import {
   type Limits,
   type ModelOptions,
 } from "./exchange.ts";
-import { jsonSchemaOf, shapeInWords } from "./json-format.ts";
+import { shapeInWords } from "./json-format.ts";
 import {
   type LanguageModel,
   modelFault,
@@ -22,6 +21,7 @@ import {
 import { withoutLeadingThought } from "./leading-thought.ts";
 import { adapted, type Dialect, firstDialect, refusalsMax } from "./openai-dialect.ts";
 import { openaiFault } from "./openai-fault.ts";
+import { responseFormat } from "./openai-schema.ts";
 
 export interface OpenaiOptions extends ModelOptions {
   /** Empty for a server that asks for none. */
@@ -122,22 +122,6 @@ function body(
     ...(effort ? { reasoning_effort: effort } : {}),
     ...(format ? responseFormat(format, dialect) : {}),
   };
-}
-
-function responseFormat(
-  format: Format,
-  { json }: Dialect,
-): Pick<ChatCompletionCreateParamsStreaming, "response_format"> {
-  if (json === "words") return {};
-  if (json === "object") return { response_format: { type: "json_object" } };
-  const { schema, schemaName: name } = format;
-  try {
-    return { response_format: zodResponseFormat(schema, name) };
-  } catch {
-    // Strict schemas have no optional fields and no maps; as a hint, any schema will do.
-    const json_schema = { name, schema: jsonSchemaOf(format), strict: false };
-    return { response_format: { type: "json_schema", json_schema } };
-  }
 }
 
 const tokens = z.number().nullish();

@@ -32,11 +32,19 @@ const wireRequest = z.looseObject({
       z.object({ type: z.literal("json_object") }),
       z.object({
         type: z.literal("json_schema"),
-        json_schema: z.looseObject({
-          name: z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/),
-          strict: z.boolean(),
-          schema: z.record(z.string(), z.unknown()),
-        }),
+        json_schema: z
+          .looseObject({
+            name: z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/),
+            strict: z.boolean(),
+            schema: z.record(z.string(), z.unknown()),
+          })
+          .refine(
+            ({ strict, schema }) =>
+              !strict || !/"(default|\$schema)":[^{]/.test(JSON.stringify(schema)),
+            {
+              message: "Invalid schema for response_format: 'default' is not permitted",
+            },
+          ),
       }),
     ])
     .optional(),
