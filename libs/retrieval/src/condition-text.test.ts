@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { conditionTexts } from "./condition-text.ts";
+import { conditionTexts, matchedTexts } from "./condition-text.ts";
 
 const said = (condition: string) => conditionTexts(condition, 0)[1];
 
@@ -42,5 +42,21 @@ describe("the texts of a condition", () => {
     ]);
     expect(conditionTexts("the customer asks", 0)).toEqual(["the customer asks"]);
     expect(conditionTexts("", 0)).toEqual([""]);
+  });
+});
+
+describe("the texts that are matched", () => {
+  it("are conditions by their views and examples as they are, each once", () => {
+    const asking = { condition: "the customer asks about apr", examples: ["what is the apr", " "] };
+    expect(
+      matchedTexts([asking, { condition: "", examples: ["what is the apr", "apr?"] }]),
+    ).toEqual([
+      {
+        text: "the customer asks about apr",
+        views: ["the customer asks about apr", "apr?", "i have a question about apr"],
+      },
+      { text: "what is the apr", views: ["what is the apr"] },
+      { text: "apr?", views: ["apr?"] },
+    ]);
   });
 });

@@ -1,3 +1,31 @@
+/** What is matched against a message: a condition in plain language, and what customers might say. */
+export interface Matchable {
+  readonly condition: string;
+  readonly examples: readonly string[];
+}
+
+/** A text that messages are compared with, by one vector: the middle of its views'. */
+export interface MatchedText {
+  readonly text: string;
+  /** What is embedded for it; itself the first. */
+  readonly views: readonly string[];
+}
+
+/** Every text of the things, each once, in their order; empty ones are none. */
+export function matchedTexts(things: readonly Matchable[]): readonly MatchedText[] {
+  const found = new Map<string, MatchedText>();
+  for (const { condition, examples } of things) {
+    const views = conditionTexts(condition, examples.length);
+    for (const each of [{ text: condition, views }, ...examples.map(asItIs)])
+      if (each.text.trim() !== "" && !found.has(each.text)) found.set(each.text, each);
+  }
+  return [...found.values()];
+}
+
+function asItIs(text: string): MatchedText {
+  return { text, views: [text] };
+}
+
 /**
  * The texts by which a condition is found. Conditions are written about customers ("the customer asks
  * how long they have to return something"), messages by customers ("how long do I have?"): a condition

@@ -6,6 +6,7 @@ import { Fault } from "@soldier/kernel/fault";
 import type { Log } from "@soldier/kernel/log";
 import type { Bundle } from "@soldier/proto/config/v1/bundle";
 import type { ConfigService } from "@soldier/proto/config/v1/config_service";
+import { centroid } from "@soldier/retrieval/vectors";
 import { LRUCache } from "lru-cache";
 import {
   compileBundle,
@@ -106,14 +107,16 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
     const usable = table?.model === embedder.model && table.dimensions === embedder.dimensions;
     if (table && usable) for (const [text, vector] of vectorsOf(table)) vectors.set(text, vector);
     // Vectors of another model are worth nothing here.
-    const missing = textsToMatch(bundle).filter((text) => !vectors.has(text));
+    const missing = textsToMatch(bundle).filter(({ text }) => !vectors.has(text));
     for (let from = 0; from < missing.length; from += batchSize) {
       const batch = missing.slice(from, from + batchSize);
-      const made = await embedder.embed(batch, AbortSignal.timeout(embedTimeoutMs));
-      batch.forEach((text, i) => {
-        const vector = made[i];
-        if (vector) vectors.set(text, vector);
-      });
+      const views = batch.flatMap((each) => each.views);
+      const made = await embedder.embed(views, AbortSignal.timeout(embedTimeoutMs));
+      const byView = new Map(views.map((view, i) => [view, made[i]]));
+      for (const { text, views: own } of batch) {
+        const found = own.flatMap((view) => byView.get(view) ?? []);
+        vectors.set(text, centroid(found, embedder.dimensions));
+      }
     }
     const compiled = compileBundle(bundle, defaults, embedder.dimensions, (text) =>
       vectors.get(text),

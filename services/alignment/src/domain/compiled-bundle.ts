@@ -5,9 +5,10 @@ import type { Rule } from "@soldier/proto/config/v1/rule";
 import type { Scenario, Step, Transition } from "@soldier/proto/config/v1/scenario";
 import type { Template, Variable, VariableValue } from "@soldier/proto/config/v1/template";
 import type { FieldDefinition, Tool } from "@soldier/proto/config/v1/tool";
+import { type Matchable, matchedTexts, type MatchedText } from "@soldier/retrieval/condition-text";
 import { commonVector, type MatchIndex } from "@soldier/retrieval/match-index";
 import { type Expressions, expressions } from "./expressions.ts";
-import { indexOf, type Matchable, textsOf, vectorsFor, type VectorOf } from "./matchable.ts";
+import { indexOf, vectorsFor, type VectorOf } from "./matchable.ts";
 import { type RelationIndex, relationIndex } from "./relation-index.ts";
 import { type TurnDefaults, type TurnSettings, turnSettings } from "./turn-settings.ts";
 
@@ -65,8 +66,8 @@ export interface CompiledTemplate {
 }
 
 /** Every text of a bundle that messages are compared with. */
-export function textsToMatch(bundle: Bundle): readonly string[] {
-  return [...new Set(matchablesOf(bundle).flatMap(textsOf))];
+export function textsToMatch(bundle: Bundle): readonly MatchedText[] {
+  return matchedTexts(matchablesOf(bundle));
 }
 
 function matchablesOf({ rules, scenarios }: Bundle): readonly Matchable[] {
@@ -96,7 +97,7 @@ export function compileBundle(
   const { agent } = bundle;
   if (!agent) throw new Error(`bundle ${bundle.agentId} version ${bundle.version} has no agent`);
   const common = commonVector(
-    matchablesOf(bundle).flatMap((each) => vectorsFor(each, dimensions, vectorOf)),
+    matchablesOf(bundle).flatMap((each) => vectorsFor(each, vectorOf)),
     dimensions,
   );
   const index = (matchables: readonly Matchable[]) =>

@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import type { Embedder } from "@soldier/ai/embedder";
 import { type EmbeddingTable, EmbeddingTableSchema } from "@soldier/proto/config/v1/bundle";
+import type { MatchedText } from "@soldier/retrieval/condition-text";
+import { centroid } from "@soldier/retrieval/vectors";
 import type { ConfigStore } from "../store/config-store.ts";
 
 /** Texts that are embedded before their vectors are kept: what a cut-off publish need not do again. */
@@ -15,23 +17,24 @@ export interface EmbedParts {
 }
 
 /**
- * The vectors of the texts, in their order. Only texts that the tenant has never had embedded by
- * this model cost anything.
+ * The vectors of the texts, in their order: each the middle of its views'. Only what the tenant has
+ * never had embedded by this model costs anything.
  */
 export async function embedTexts(
   { embedder, store }: EmbedParts,
   tenantId: string,
-  texts: readonly string[],
+  texts: readonly MatchedText[],
   signal: AbortSignal,
 ): Promise<EmbeddingTable> {
   const { model, dimensions } = embedder;
-  const hashes = texts.map((text) => createHash("sha256").update(text).digest("hex"));
+  const views = [...new Set(texts.flatMap((text) => text.views))];
+  const hashes = views.map((view) => createHash("sha256").update(view).digest("hex"));
   const vectors = new Map<string, Uint8Array>();
   for (let from = 0; from < hashes.length; from += lookUpMax) {
     const known = await store.vectors(tenantId, model, hashes.slice(from, from + lookUpMax));
     for (const [hash, vector] of known) vectors.set(hash, vector);
   }
-  const missing = texts
+  const missing = views
     .map((text, i) => ({ text, hash: hashes[i] ?? "" }))
     .filter(({ hash }) => !vectors.has(hash));
   for (let from = 0; from < missing.length; from += batchSize) {
@@ -44,14 +47,34 @@ export async function embedTexts(
     await store.keepVectors(tenantId, model, fresh);
     for (const [hash, vector] of fresh) vectors.set(hash, vector);
   }
-  const rows = new Uint8Array(texts.length * dimensions * 4);
-  for (const [i, hash] of hashes.entries()) {
-    const vector = vectors.get(hash);
-    if (vector?.byteLength !== dimensions * 4)
-      throw new Error(`${model} has a vector that is not of ${dimensions} dimensions`);
-    rows.set(vector, i * dimensions * 4);
+  const byView = new Map(views.map((view, i) => [view, vectors.get(hashes[i] ?? "")]));
+  const rowBytes = dimensions * 4;
+  const rows = new Uint8Array(texts.length * rowBytes);
+  for (const [row, { views: own }] of texts.entries()) {
+    const made = own.map((view) => {
+      const vector = byView.get(view);
+      if (vector?.byteLength !== rowBytes)
+        throw new Error(`${model} has a vector that is not of ${dimensions} dimensions`);
+      return vector;
+    });
+    const [only, ...more] = made;
+    const middle = only && more.length === 0 ? only : bytesOf(middleOf(made, dimensions), model);
+    rows.set(middle, row * rowBytes);
   }
-  return create(EmbeddingTableSchema, { model, dimensions, texts: [...texts], vectors: rows });
+  return create(EmbeddingTableSchema, {
+    model,
+    dimensions,
+    texts: texts.map(({ text }) => text),
+    vectors: rows,
+  });
+}
+
+function middleOf(vectors: readonly Uint8Array[], dimensions: number): Float32Array {
+  const numbers = vectors.map(({ buffer, byteOffset }) => {
+    const view = new DataView(buffer, byteOffset);
+    return Float32Array.from({ length: dimensions }, (_, i) => view.getFloat32(i * 4, true));
+  });
+  return centroid(numbers, dimensions);
 }
 
 /** As little-endian float32, whatever the machine's own order is. */

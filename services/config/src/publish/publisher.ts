@@ -15,7 +15,7 @@ import {
 import { LRUCache } from "lru-cache";
 import { besideBundleBytes } from "../domain/answer-room.ts";
 import { bundleOf, compiled, type Compiled, draftOf } from "../domain/bundle.ts";
-import { matchedTexts } from "../domain/matched-texts.ts";
+import { textsOf } from "../domain/matched-texts.ts";
 import { refusal } from "../domain/problem.ts";
 import { agentNotFound, versionNotFound } from "../domain/refusals.ts";
 import { errorsOf, settle } from "../domain/settle.ts";
@@ -91,7 +91,7 @@ export function publisher(parts: PublisherParts): Publisher {
     signal: AbortSignal,
     by: EmbedParts = parts,
   ): Promise<Compiled> {
-    const embeddings = await embedTexts(by, tenantId, matchedTexts(draft), signal);
+    const embeddings = await embedTexts(by, tenantId, textsOf(draft), signal);
     return compiled(draft, embeddings);
   }
 

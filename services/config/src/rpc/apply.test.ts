@@ -142,7 +142,7 @@ describeOn("applying a document", testDatabase(), (backend) => {
     const { version } = await calls.applyAgent({ document: documentOf(json), publish: true });
     const seconds = (performance.now() - started) / 1_000;
     expect(version).toBe(1n);
-    expect(seconds).toBeLessThan(10); // about 2 s; the machine may be busy
+    expect(seconds).toBeLessThan(20); // about 3 s; the machine may be busy
     const { bundle } = await calls.getBundle({ agentId: "desk" });
     expect(bundle?.rules).toHaveLength(2_004);
     expect(bundle?.embeddings?.vectors.byteLength).toBe(
