@@ -88,7 +88,7 @@ export async function chosenReply(
   const strict = strictCandidates(candidates, mode, calls !== undefined);
   if (mode !== "EXCLUSIVE" && strict.length === 0) return undefined;
   // Templates that offer themselves know nothing of what is being asked for.
-  if (asks.length > 0 && !strict.some(({ named }) => named))
+  if (mode === "EXCLUSIVE" && asks.length > 0 && !strict.some(({ named }) => named))
     return reply({ planned: asking(asks) });
 
   const plain = constraints.filter(({ kind }) => kind !== "judge");

@@ -110,6 +110,26 @@ const ladder: readonly Rung[] = [
     COMPLETED,
   ],
   [
+    "the moment's EXCLUSIVE template, whatever a tool lacks",
+    {
+      rules: [lamp],
+      tools: [buy],
+      templates: [
+        { name: "sold", text: "Sold." },
+        {
+          name: "closed",
+          text: "We are closed today.",
+          mode: "TEMPLATE_MODE_EXCLUSIVE",
+          conditions: "session.turn == 1",
+        },
+      ],
+    },
+    {},
+    "We are closed today.",
+    TEMPLATE,
+    COMPLETED,
+  ],
+  [
     "what a step collects, keyless",
     {
       ...step({ collects: ["email"] }),
