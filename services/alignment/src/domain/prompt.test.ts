@@ -23,6 +23,7 @@ function question(more: Partial<PromptQuestion> = {}): PromptQuestion {
     scenario: "",
     suggestions: [],
     preambles: [],
+    notDone: [],
     asks: [],
     known: someValues(),
     withheld: new Set(),
