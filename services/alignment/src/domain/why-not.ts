@@ -4,6 +4,9 @@ import { type Rule, Scope, ScopeSchema } from "@soldier/proto/config/v1/rule";
 import { enumName } from "./enum-name.ts";
 import { ruleRow } from "./rule-table.ts";
 
+/** Rules that an explanation tells one by one; a turn with more of them keeps its table. */
+export const rulesToldMax = 1_000;
+
 /** The version that a turn ran on, as far as rules can be explained by it. */
 export type Version = Pick<Bundle, "rules" | "scenarios">;
 
@@ -37,7 +40,11 @@ export function whyNot(question: WhyNotQuestion): WhyNot {
  * The record with every rule of its version told one by one, the best first, as far as `rulesMax`
  * goes; what does not fit stays in the table.
  */
-export function inFull(record: TurnRecord, version: Version, rulesMax: number): TurnRecord {
+export function inFull(
+  record: TurnRecord,
+  version: { readonly rules: readonly Rule[] },
+  rulesMax: number,
+): TurnRecord {
   const { ruleTable, rules } = record;
   if (!ruleTable) return record;
   const told = new Set(rules.map(({ ruleId }) => ruleId));

@@ -83,6 +83,12 @@ describe("the record of a turn", () => {
       /^about-59 was eliminated by selection: its likelihood 0\.\d+ was 0\.\d+ below min_score 0\.\d+\.$/,
     );
   });
+  it("of a dry run tells every rule in words", async () => {
+    const desk = await desks.start(many);
+    const { record } = await desk.client.dryRun({ agentId: "desk", text: "when do you open?" });
+    expect(record?.rules).toHaveLength(62);
+    expect(record?.ruleTable).toBeUndefined();
+  });
   it("says which rules applied and where in which scenario the session is, for all to read", async () => {
     const desk = await desks.start({
       ...shop,

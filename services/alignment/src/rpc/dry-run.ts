@@ -4,6 +4,7 @@ import { currentTraceId } from "@soldier/chassis/tracing";
 import type { DryRunRequest } from "@soldier/proto/alignment/v1/alignment_service";
 import { Channel } from "@soldier/proto/common/v1/resource";
 import type { CompiledBundle } from "../domain/compiled-bundle.ts";
+import { inFull, rulesToldMax } from "../domain/why-not.ts";
 import type { Means } from "../pipeline/means.ts";
 import { observed } from "../pipeline/observed.ts";
 import { rehearsal, type Rehearsed } from "../pipeline/rehearsal.ts";
@@ -50,7 +51,8 @@ export async function dryRun(
   const given = { incoming, outlet: nowhere, recorder, ledger: noLedger };
   await pipeline.run(given, ctx.signal, observed(recorder));
   if (!end) throw new Error("a rehearsal ended without its end");
-  return end;
+  // Nobody can ask later what became of a rule, so all of them are told now.
+  return { ...end, record: inFull(end.record, bundle, rulesToldMax) };
 }
 
 function bundleOf(

@@ -1,18 +1,15 @@
 import { Fault } from "@soldier/kernel/fault";
 import type { TurnRecord } from "@soldier/proto/audit/v1/turn_record";
 import type { Bundle } from "@soldier/proto/config/v1/bundle";
-import { inFull, type WhyNot, whyNot } from "../domain/why-not.ts";
+import { inFull, rulesToldMax, type WhyNot, whyNot } from "../domain/why-not.ts";
 import type { Bundles } from "../pipeline/means.ts";
 import type { TurnParts } from "./process-turn.ts";
-
-/** Rules that an explanation tells one by one; a turn with more of them keeps its table. */
-const rulesMax = 1_000;
 
 /** The record with the rules that it keeps in numbers told in words, as far as the version is kept. */
 export async function explain({ means }: TurnParts, record: TurnRecord): Promise<TurnRecord> {
   if (!record.ruleTable) return record;
   const version = await versionOf(record, means.bundles);
-  return version ? inFull(record, version, rulesMax) : record;
+  return version ? inFull(record, version, rulesToldMax) : record;
 }
 
 export async function whyNotRule(
