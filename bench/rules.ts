@@ -47,6 +47,7 @@ try {
         log: { level: "warn" },
         server: {
           max_deadline_ms: publishMaxMs,
+          max_message_bytes: 2 ** 28, // bundles of many rules
           ports: { chat_gateway: 0 },
           admin_ports: { together: 0 },
         },
