@@ -124,6 +124,8 @@ function shut(
   return undefined;
 }
 
+const outdone = "a rule explains the message better";
+
 function onMessage(edge: Edge, step: Step, question: NavigationQuestion): Considered {
   const { judged, settings } = question;
   const { condition, guard } = edge.transition;
@@ -146,6 +148,7 @@ function onMessage(edge: Edge, step: Step, question: NavigationQuestion): Consid
   if (judged && judged.kind !== "entry")
     return { edge, score, by: undefined, reason: "judged not to be meant" };
   const reaches = score >= transition_threshold;
+  if (reaches && question.outdone(edge)) return { edge, score, by: undefined, reason: outdone };
   const reason = `${score.toFixed(2)} ${reaches ? "reaches" : "is below"} ${transition_threshold}`;
   return { edge, score, by: reaches ? "message" : undefined, reason };
 }

@@ -44,7 +44,10 @@ export function chooseEntry(
       (judged && !entry.entailed && told?.id !== entry.scenarioId
         ? "judged not to start"
         : undefined) ??
-      (entry.score < needed ? `${shown(entry.score)} is below ${needed}` : undefined);
+      (entry.score < needed ? `${shown(entry.score)} is below ${needed}` : undefined) ??
+      (entry.outdone && !judged && !entry.entailed
+        ? "a rule explains the message better"
+        : undefined);
     return [{ ...entry, scenario, stepId: scenario.entry.id, refusal }];
   });
   const first = foremost(

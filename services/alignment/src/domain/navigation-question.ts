@@ -31,6 +31,8 @@ export interface NavigationQuestion extends NavigationGround {
   readonly heard: boolean;
   /** How well the message fits an edge's condition, 0 to 1. */
   readonly edgeScore: (edge: Edge) => number;
+  /** A rule explains the message better than this edge does: without a model's word it is not taken. */
+  readonly outdone: (edge: Edge) => boolean;
   /** How well it fits the entry conditions of scenarios; of equals the author's first comes first. */
   readonly entries: readonly EntryScore[];
   /** Scenarios that a relation keeps from starting, and from speaking in this turn. */
@@ -52,6 +54,8 @@ export interface EntryScore {
   readonly score: number;
   /** A relation brings the scenario in, whatever the message says. */
   readonly entailed?: true;
+  /** A rule explains the message better. */
+  readonly outdone?: boolean;
 }
 
 export type JudgedMove =

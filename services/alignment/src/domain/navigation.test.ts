@@ -88,6 +88,14 @@ describe("a session in a scenario", () => {
     expect(navigate(asking(steps, { at: "a", digression: true })).position?.stepId).toBe("a");
     expect(navigate(asking(steps, { at: "a" })).position?.stepId).toBe("b");
   });
+  it("takes no edge that a rule outdoes, but for a model's word or a guard", () => {
+    const at = { at: "a", scores: { "to-b": 0.9 }, outdone: () => true };
+    const { position, moves } = navigate(asking(fork, at));
+    expect(position?.stepId).toBe("a");
+    expect(moves[0]?.reason).toBe("a rule explains the message better");
+    const judged = { kind: "edge", id: "to-b", confidence: 0.9 } as const;
+    expect(navigate(asking(fork, { ...at, judged })).position?.stepId).toBe("b");
+  });
   it("leaves after its terminal step, and may begin another at once", () => {
     const { position, visits } = navigate(asking(fork, { at: "end", scores: { entry: 0.9 } }));
     expect(visits.map(({ reason }) => reason)).toEqual([VisitReason.EXIT, VisitReason.ENTRY]);
@@ -160,6 +168,15 @@ describe("a session in no scenario", () => {
   it("starts the one whose entry condition fits", () => {
     const { position } = navigate(asking(fork, { scores: { entry: 0.7 } }));
     expect(position).toMatchObject({ scenarioId: "returns", scenarioVersion: 3n, stepId: "a" });
+  });
+  it("starts none that a rule outdoes, but for a model's word or a relation", () => {
+    const starts = (given: Parameters<typeof asking>[1], entry: object = {}) => {
+      const entries = [{ scenarioId: "returns", score: 0.9, outdone: true, ...entry }];
+      return navigate(asking(fork, { entries, ...given })).position?.stepId;
+    };
+    expect(starts({})).toBeUndefined();
+    expect(starts({ judged: { kind: "entry", id: "returns", confidence: 0.9 } })).toBe("a");
+    expect(starts({}, { entailed: true })).toBe("a");
   });
   it("starts none below the threshold, disabled, guarded, overridden or without its fields", () => {
     const scores = { entry: 0.9 };

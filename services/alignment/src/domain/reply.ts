@@ -64,6 +64,23 @@ export function composedReply(question: ReplyQuestion): PlannedReply | undefined
 }
 
 /**
+ * What a rule has said word for word, and after it what the step says that the session came to with the
+ * same message: without it the next message would answer a question that nobody has asked.
+ */
+export function withArrival(
+  planned: PlannedReply,
+  candidates: readonly TemplateCandidate[],
+): PlannedReply {
+  const isRules = candidates.some(({ id, rule }) => rule && planned.templateIds.includes(id));
+  const step = candidates.find(
+    ({ rule, mode, text }) => !rule && mode !== "FALLBACK" && text !== undefined,
+  );
+  if (!isRules || !step || planned.source !== "template") return planned;
+  const text = distinct([planned.text, step.text ?? ""]).join("\n\n");
+  return { ...planned, text, templateIds: [...planned.templateIds, step.id] };
+}
+
+/**
  * The first FALLBACK template that suits: the rules' own, then the agent's; else a built-in sentence
  * that suits at last.
  */

@@ -59,6 +59,7 @@ export function asking(
     turn: 5,
     settings: bundle.settings.navigation,
     edgeScore: (edge) => scores[edge.id] ?? 0,
+    outdone: () => false,
     entries: [
       { scenarioId, score: scores["entry"] ?? 0 },
       ...more.map(({ id = "" }) => ({ scenarioId: id, score: scores[id] ?? 0 })),

@@ -5,10 +5,12 @@ import { checked, constraintsOf } from "../../domain/checks.ts";
 import { bindingsOf } from "../../domain/expressions.ts";
 import { Gate } from "../../domain/gate.ts";
 import { profileUse } from "../../domain/profile-use.ts";
-import { fallbackReply, type PlannedReply } from "../../domain/reply.ts";
+import { fallbackReply, type PlannedReply, withArrival } from "../../domain/reply.ts";
+import { replyMode } from "../../domain/reply-mode.ts";
 import { isAlwaysOn } from "../../domain/rule-filters.ts";
 import { templateRecords } from "../../domain/template-records.ts";
 import { templateCandidates } from "../../domain/templates.ts";
+import { placeOf } from "../../domain/turn-values.ts";
 import { chosenReply } from "../choose-template.ts";
 import type { Means } from "../means.ts";
 import { knowsOwnModel, type ModelCalls, modelCalls, together } from "../model-calls.ts";
@@ -101,8 +103,13 @@ export function generate(means: Means): Step<Needs, "draft"> {
       if (chosen) {
         signal.throwIfAborted();
         const { reason, failed, isGenerated, notes, again } = chosen;
+        const arrived =
+          turn.navigation.entered.length > 0 &&
+          replyMode(bundle, placeOf(turn.state)) !== "EXCLUSIVE";
+        const own = arrived && chosen.planned && withArrival(chosen.planned, candidates);
         const planned =
-          chosen.planned ?? fallbackReply(candidates, agentsFallback(turn, bindings), reason);
+          (own || chosen.planned) ??
+          fallbackReply(candidates, agentsFallback(turn, bindings), reason);
         const isDown = failed !== "" && chosen.planned === undefined;
         // Where a model's failure is the reason, enforce says the fallback.
         if (!isDown) gate.write(planned.text);

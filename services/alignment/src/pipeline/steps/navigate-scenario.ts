@@ -1,4 +1,5 @@
 import type { Rule } from "@soldier/proto/config/v1/rule";
+import type { MatchScore } from "@soldier/retrieval/match-index";
 import { isIn, out, type RuleCandidate } from "../../domain/candidates.ts";
 import type { CompiledBundle } from "../../domain/compiled-bundle.ts";
 import { edgeScores } from "../../domain/edge-scores.ts";
@@ -76,11 +77,13 @@ function moved(
   const { bundle, incoming, context, relations } = turn;
   const scoreOf = edgeScores(bundle, incoming.text, context);
   const gathered = withFields(turn.state, kept);
+  const isBehind = behindRules(turn);
   const navigation = navigate({
     ...groundOf({ ...turn, state: gathered, known: movedTo(turn.known, gathered, bundle) }),
     heard: incoming.text !== "",
     edgeScore: (edge) => scoreOf(edge).match,
-    entries: entries(turn),
+    outdone: (edge) => isBehind(scoreOf(edge)),
+    entries: entries(turn, isBehind),
     blocked: new Set([...relations.scenariosDropped, ...unable(turn)]),
     exitSignal: context.exitSignal,
     digression,
@@ -124,15 +127,40 @@ function speaks(rule: Rule, bundle: CompiledBundle): boolean {
   );
 }
 
-function entries({
-  scenarios,
-  relations,
+/**
+ * Whether a score is further than the lead behind that of a rule which applies everywhere and answers:
+ * the message is then about that. A constraint says how to speak of something, not what is meant.
+ */
+function behindRules({
+  rules,
+  matched,
   bundle,
-}: Pick<Turn, "scenarios" | "relations" | "bundle">): readonly EntryScore[] {
+}: Pick<Turn, Needs>): (score: MatchScore) => boolean {
+  const answering = new Set(
+    matched.filter(
+      (rule) =>
+        isGlobal(rule) && !rule.hardConstraint && !appliesUnasked(rule) && speaks(rule, bundle),
+    ),
+  );
+  const best = Math.max(
+    0,
+    ...rules.filter(({ rule }) => answering.has(rule)).map(({ scores }) => scores.hybrid),
+  );
+  return ({ hybrid }) => hybrid < best - bundle.settings.matching.lead;
+}
+
+function entries(
+  { scenarios, relations, bundle }: Pick<Turn, "scenarios" | "relations" | "bundle">,
+  isBehind: (score: MatchScore) => boolean,
+): readonly EntryScore[] {
   const added = new Set(relations.scenariosAdded);
   const scored = scenarios
     .filter(({ selected, scenario }) => selected && !added.has(scenario.id))
-    .map(({ scenario, scores }) => ({ scenarioId: scenario.id, score: scores.match }));
+    .map(({ scenario, scores }) => ({
+      scenarioId: scenario.id,
+      score: scores.match,
+      outdone: isBehind(scores),
+    }));
   const entailed = [...added]
     .filter((id) => bundle.scenariosById.has(id))
     .map((scenarioId) => ({ scenarioId, score: 1, entailed: true }) as const);
