@@ -1,8 +1,25 @@
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { isRecord, type JsonRecord } from "./json.ts";
+import { pattern } from "./patterns.ts";
+
+/** Patterns are RE2 here, too: no value may stall a turn. */
+const regExp = Object.assign(
+  (source: string) => {
+    const made = pattern(source);
+    if (!made) throw new Error(`the pattern ${source} is not in RE2 syntax`);
+    // Ajv tells patterns apart by their texts.
+    return { test: (text: string) => made.test(text), toString: () => source };
+  },
+  { code: "unused: no code is written to files" },
+);
 
 // Formats are not checked: a schema's own pattern says what it needs. Unknown keywords are ignored.
-const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
+const ajv = new Ajv2020({
+  strict: false,
+  allErrors: true,
+  validateFormats: false,
+  code: { regExp },
+});
 
 // By identity: schemas live in bundles, and are forgotten with them.
 const compiled = new WeakMap<object, ValidateFunction | string>();
@@ -13,6 +30,12 @@ export function schemaProblem(schema: JsonRecord, value: unknown): string | unde
   if (typeof validate === "string") return `the schema itself is wrong: ${validate}`;
   if (validate(value)) return undefined;
   return ajv.errorsText(validate.errors, { dataVar: "" }).trim().slice(0, problemLengthMax);
+}
+
+/** Why nothing can be held to the schema; undefined when something can. */
+export function brokenSchema(schema: JsonRecord): string | undefined {
+  const validate = validatorOf(schema);
+  return typeof validate === "string" ? validate : undefined;
 }
 
 /** Each property that breaks its schema, with what is wrong. */

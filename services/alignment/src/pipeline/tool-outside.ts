@@ -4,7 +4,7 @@ import { Fault } from "@soldier/kernel/fault";
 import { ToolCallOutcome } from "@soldier/proto/audit/v1/turn_record";
 import type { Tool } from "@soldier/proto/config/v1/tool";
 import type { Json } from "../domain/json.ts";
-import { schemaProblem } from "../domain/tool-schema.ts";
+import { brokenSchema, schemaProblem } from "../domain/tool-schema.ts";
 import type { ToolLedger } from "./tool-ledger.ts";
 import type { ToolAnswer, ToolRequest, ToolTransport } from "./tool-transport.ts";
 
@@ -28,6 +28,13 @@ export async function calledOutside(
   ledger: ToolLedger,
   signal: AbortSignal,
 ): Promise<ToolEnd> {
+  const { outputSchema } = req.tool;
+  const broken = outputSchema && brokenSchema(outputSchema);
+  if (broken !== undefined) {
+    // Found now, and not when it has been done and its answer can't be used.
+    const reason = `TOOL_SCHEMA_INVALID: ${broken}`;
+    return { outcome: ToolCallOutcome.REFUSED, reason, attempts: 0 };
+  }
   try {
     if (req.tool.idempotent || (await transport.onlyReads(req, signal)))
       return await repeatedly(req, transport, signal);

@@ -122,6 +122,20 @@ describe("a tool with an effect", () => {
     expect(recorded(made)).toMatchObject({ outcome: ToolCallOutcome.REFUSED, reason });
   });
 
+  it.each([
+    ["has a type that there is not", { type: "objekt" }],
+    ["leads nowhere", { $ref: "#/nowhere" }],
+    ["has a pattern that could take for ever", { properties: { a: { pattern: "(?=a)(a+)+$" } } }],
+  ])("is not done when the schema of its answer %s", async (_, outputSchema) => {
+    const made = await server.start(desk({ ...cancel, outputSchema }));
+    expect((await made.say(message)).reply).toBe("I could not do that.");
+    expect(server.asked).toEqual([]);
+    expect(recorded(made)).toMatchObject({
+      outcome: ToolCallOutcome.REFUSED,
+      reason: expect.stringContaining("TOOL_SCHEMA_INVALID"),
+    });
+  });
+
   it("is not done by a turn that has lost its session", async () => {
     const made = await server.start(desk());
     const lost = new Fault("conflict", "lost", { reason: "LEASE_LOST" });
