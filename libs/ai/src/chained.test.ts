@@ -1,4 +1,5 @@
 import { manualClock } from "@soldier/kernel/clock";
+import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { chainedModel, type Link } from "./chained.ts";
@@ -122,6 +123,50 @@ describe("a chain of models", () => {
         "scripted:b (MODEL_OVERLOADED); it is MODEL_OVERLOADED",
     });
   });
+});
+
+describe("any chain", () => {
+  const reasons = ["MODEL_TIMEOUT", "MODEL_REFUSED", "MODEL_RATE_LIMITED", "MODEL_AUTH"] as const;
+  const outcome = fc.constantFrom<(typeof reasons)[number] | "answers">(...reasons, "answers");
+  const requests = fc.array(fc.tuple(outcome, outcome, outcome, fc.nat({ max: 90_000 })), {
+    minLength: 1,
+    maxLength: 30,
+  });
+  it("asks each model at most once for a request, ends with the first answer, and tells of it all", async () => {
+    await fc.assert(
+      fc.asyncProperty(requests, async (given) => {
+        let now: readonly string[] = [];
+        const { model, models } = chain(...threeScripts((i) => now[i] ?? ""));
+        for (const [a, b, c, pauseMs] of given) {
+          now = [a, b, c];
+          calls = [];
+          const before = counts(models);
+          const answer = await text(model).catch((error: unknown) => error);
+          const asked = counts(models).map((count, i) => count - (before[i] ?? 0));
+          expect(Math.max(...asked)).toBeLessThanOrEqual(1);
+          expect(calls).toHaveLength(new Set(calls.map((call) => call.model)).size);
+          const answered = calls.filter(({ failed }) => failed === undefined);
+          const expected = typeof answer === "string" ? [`scripted:${answer}`] : [];
+          expect(answered.map((call) => call.model)).toEqual(expected);
+          // It ends with the answer, or each was asked or is left alone.
+          expect(calls.at(-1)?.failed === undefined || calls.length === 3).toBe(true);
+          clock.advance(pauseMs);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  /** Each does what it is told to at the time, and answers with its name. */
+  function threeScripts(told: (model: number) => string): [Script, Script, Script] {
+    const script =
+      (i: number): Script =>
+      () => {
+        const reason = reasons.find((known) => known === told(i));
+        return reason ? fault(reason) : ("abc"[i] ?? "");
+      };
+    return [script(0), script(1), script(2)];
+  }
 });
 
 describe("a stream of a chain", () => {
