@@ -6,19 +6,19 @@
 //   npm run bench:turns -- one     one process only; "mesh" for seven only
 //   npm run bench:turns -- --rules 1000 --turns 2000 --json
 //   npm run bench:turns -- one --profile DIRECTORY   with a CPU profile of the process
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { readSettings, settingsFor } from "@soldier/chassis/settings";
-import { type Announcement, announcementSchema } from "@soldier/local/announcement";
+import type { Announcement } from "@soldier/local/announcement";
 import { postgresSettings } from "@soldier/storage/postgres";
 import postgres from "postgres";
 import { benchAgent, messages } from "./agent.ts";
 import { converse, type Measured, percentile, type Target } from "./load.ts";
 import { counters, type Counters } from "./counters.ts";
 import { cpuMs, postgresPids, residentMb } from "./processes.ts";
+import { install, startHost } from "./started.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -71,10 +71,10 @@ interface Row {
 
 async function measure(way: string): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), "soldier-bench-"));
-  const started = await start(way, directory);
+  const started = await startHost({ way, directory, env: free, profile: values.profile });
   try {
     const { announcement } = started;
-    await install(announcement);
+    await install(announcement, benchAgent("bench", rules));
     const target: Target = { ...announcement, agent: "bench" };
     await converse(target, 8, 300, messages); // compiled, connected, cached
     const measured: Row[] = [];
@@ -138,41 +138,6 @@ async function dataDirectory(): Promise<string> {
   } finally {
     await sql.end();
   }
-}
-
-async function install({ url, token }: Announcement): Promise<void> {
-  const res = await fetch(`${url}/v1/agents:apply`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify({ document: benchAgent("bench", rules), publish: true }),
-  });
-  if (!res.ok) throw new Error(`the bench's agent was refused: ${await res.text()}`);
-}
-
-/** Starts as a user would, in a process of its own. */
-async function start(
-  way: string,
-  directory: string,
-): Promise<{ announcement: Announcement; stop(): Promise<void> }> {
-  const profiled = values.profile ? ["--cpu-prof", `--cpu-prof-dir=${values.profile}`] : [];
-  const host = [...profiled, join(import.meta.dirname, "host.ts"), way, directory];
-  const child = spawn(process.execPath, host, {
-    env: { ...process.env, ...free },
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.once("data", () => resolve());
-    child.once("exit", (code) => reject(new Error(`the ${way} host ended with ${code}`)));
-  });
-  const file: unknown = JSON.parse(readFileSync(join(directory, "local.json"), "utf8"));
-  return {
-    announcement: announcementSchema.parse(file),
-    async stop() {
-      child.kill("SIGTERM");
-      await exited;
-    },
-  };
 }
 
 function print(all: readonly Row[]): void {
