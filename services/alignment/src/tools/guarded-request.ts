@@ -10,6 +10,11 @@ export interface GuardedRequest {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | undefined;
+  /**
+   * On a connection of its own: one that was kept may be closed by the other side at this very moment,
+   * and then nobody knows whether the request was heard.
+   */
+  readonly isAlone: boolean;
 }
 
 /**
@@ -24,7 +29,7 @@ const heard = new WeakSet<Socket>();
  */
 export async function guardedRequest(
   egress: Egress,
-  { method, url, headers, body }: GuardedRequest,
+  { method, url, headers, body, isAlone }: GuardedRequest,
   signal: AbortSignal,
   sent: () => void,
 ): Promise<IncomingMessage> {
@@ -37,7 +42,7 @@ export async function guardedRequest(
         ...(body !== undefined && { "content-length": Buffer.byteLength(body) }),
         ...headers,
       },
-      agent: secure ? egress.agents["https:"] : egress.agents["http:"],
+      agent: isAlone ? false : secure ? egress.agents["https:"] : egress.agents["http:"],
       lookup,
       signal,
     });

@@ -76,6 +76,18 @@ describe("a tool over HTTP", () => {
     await server.listen();
   });
 
+  it("with an effect is not lost on a connection that its server gives up", async () => {
+    const { tools, tool } = started(json({}), "POST");
+    const used = new WeakSet<object>();
+    server.answer = (res) => {
+      const { socket } = res;
+      if (socket && used.has(socket)) return void res.destroy();
+      if (socket) used.add(socket);
+      json({ ok: true })(res);
+    };
+    for (let i = 0; i < 3; i++) expect((await tools.call(tool)).kind).toBe("answered");
+  });
+
   it("only reads by GET", async () => {
     const { tools, tool } = started(json({}));
     expect(await tools.onlyReads(tool)).toBe(true);

@@ -49,6 +49,7 @@ export function httpCall(
           ...(url.origin === target.origin && { "idempotency-key": req.key }),
         },
         body,
+        isAlone: method !== "GET" && !req.tool.idempotent,
       };
       const res = await guardedRequest(egress, asked, until, sent);
       const status = res.statusCode ?? 0;

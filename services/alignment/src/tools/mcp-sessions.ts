@@ -25,12 +25,15 @@ export interface McpSession {
 /** What the library does not hand through of one exchange. */
 export class Exchange {
   readonly sizeMaxBytes: number;
+  /** As of a guarded request. */
+  readonly isAlone: boolean;
   private readonly cutting = new AbortController();
   private readonly sent: () => void;
   retryAfterMs: number | undefined;
 
-  constructor(sizeMaxBytes: number, sent: () => void) {
+  constructor(sizeMaxBytes: number, sent: () => void, isAlone = false) {
     this.sizeMaxBytes = sizeMaxBytes;
+    this.isAlone = isAlone;
     this.sent = sent;
   }
 
@@ -138,7 +141,7 @@ function guardedFetch(
     const headers = Object.fromEntries(new Headers(init.headers));
     try {
       const signal = init.signal ?? exchange.signal;
-      const asked = { method, url, headers, body };
+      const asked = { method, url, headers, body, isAlone: exchange.isAlone };
       const res = await guardedRequest(egress, asked, signal, () => exchange.left());
       exchange.retryAfterMs = retryAfterMs(res.headers["retry-after"], clock.now());
       const status = res.statusCode ?? 0;

@@ -53,8 +53,10 @@ export function mcpCalls(options: TransportOptions, opened: AsyncDisposableStack
 
     async function once(until: AbortSignal, sent: () => void): Promise<ToolAnswer | "stale"> {
       const { client, tools } = await session(until);
-      if (!tools.has(tool.tool)) return "stale";
-      const exchange = new Exchange(answerSizeMaxBytes, sent);
+      const known = tools.get(tool.tool);
+      if (!known) return "stale";
+      const isAlone = !req.tool.idempotent && known.annotations?.readOnlyHint !== true;
+      const exchange = new Exchange(answerSizeMaxBytes, sent, isAlone);
       try {
         const result = await sessions.within(exchange, until, (signal) =>
           client.callTool(

@@ -63,7 +63,9 @@ export function rpcCalls(options: TransportOptions, opened: AsyncDisposableStack
             const reason = `TOOL_ARGUMENTS_UNFIT: they make no ${method.input.typeName}`;
             return { kind: "refused", reason };
           }
-          const transport = tool.connect ? await connect(url, until) : await grpc(url, until);
+          const transport = tool.connect
+            ? await connect(url, until, !req.tool.idempotent)
+            : await grpc(url, until);
           const metadata = new Headers(headers);
           metadata.set("idempotency-key", req.key);
           sent();
@@ -77,9 +79,10 @@ export function rpcCalls(options: TransportOptions, opened: AsyncDisposableStack
     };
   };
 
-  async function connect(url: URL, until: AbortSignal): Promise<Transport> {
+  async function connect(url: URL, until: AbortSignal, isAlone: boolean): Promise<Transport> {
     const lookup = await egress.lookup(url, until);
-    const agent = url.protocol === "https:" ? egress.agents["https:"] : egress.agents["http:"];
+    const kept = url.protocol === "https:" ? egress.agents["https:"] : egress.agents["http:"];
+    const agent = isAlone ? false : kept;
     return createConnectTransport({
       baseUrl: url.href,
       httpVersion: "1.1",
