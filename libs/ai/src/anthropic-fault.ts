@@ -24,7 +24,7 @@ function faultOfResponse(error: APIError, { model, table = "model" }: Provided):
   const { status, type } = error;
   const retryAfterMs = retryAfter(error.headers);
   const options = { cause: error, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-  if (type === "overloaded_error" || status === 529)
+  if (type === "overloaded_error" || status === 503 || status === 529)
     return modelFault("MODEL_OVERLOADED", "the model provider is overloaded", options);
   if (type === "rate_limit_error" || status === 429)
     return modelFault("MODEL_RATE_LIMITED", "the model provider's rate limit is reached", options);

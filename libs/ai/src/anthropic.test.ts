@@ -169,6 +169,7 @@ describe("a failure on the wire", () => {
     [404, "not_found_error", "MODEL_BAD_REQUEST"],
     [413, "request_too_large", "MODEL_BAD_REQUEST"],
     [502, "html from a proxy", "MODEL_UNAVAILABLE"],
+    [503, "html from a proxy", "MODEL_OVERLOADED"],
     [504, "timeout_error", "MODEL_TIMEOUT"],
   ])("with status %d and type %s is %s", async (status, error, reason) => {
     expect(await failing({ status, error })).toMatchObject({ reason });
