@@ -141,6 +141,32 @@ describe("a judgement", () => {
     );
   });
 
+  it("hands on the values that it reads, as the fields' own types have them", async () => {
+    const fields = [
+      { name: "email", value: "Ada@Lab.example", confidence: 0.9 },
+      { name: "reason", value: "it hums", confidence: 0.96 },
+      { name: "secret", value: "nobody asked", confidence: 1 },
+    ];
+    const { desk } = await wiredDesk(desks, returns, [
+      wire("Why do you send it back?"),
+      wire(judgement([], { fields })),
+      wire("I see."),
+    ]);
+    const { sessionId } = await desk.say("I want to return something");
+    await desk.say("it hums all night, and mail goes to my lab", { sessionId });
+    const found = desk.peers.commits[1]?.extractedFields.map(({ name, value }) => [
+      name,
+      value?.kind.value,
+    ]);
+    expect(found).toEqual(
+      expect.arrayContaining([
+        ["email", "ada@lab.example"],
+        ["reason", "it hums"],
+      ]),
+    );
+    expect(found).not.toContainEqual(["secret", "nobody asked"]);
+  });
+
   it("tells the model what went before: one-shot rules, what waits for the customer, observations", async () => {
     const rules = [
       { ...hours, application: "RULE_APPLICATION_ONE_SHOT" },
@@ -210,6 +236,28 @@ describe("a judgement that makes no sense leaves the word to the scores", () => 
     ]);
     await desk.say(unclear);
     expect(desk.peers.record.degradations).toEqual(["filter-rules: MODEL_REFUSED"]);
+  });
+
+  it("in separate calls, by scores alone in the part that failed", async () => {
+    const { desk } = await wiredDesk(desks, { ...returns, ...separate }, [
+      wire("not a context"),
+      wire("nor this"),
+      wire("Why do you send it back?"),
+      wire(context),
+      wire({ rules: [{ ...applies("r1"), id: "r5" }] }),
+      wire({ rules: [{ ...applies("r1"), id: "r5" }] }),
+      wire({ move: { kind: "edge", id: "e9", confidence: 0.9 }, fields: [] }),
+      wire({ move: { kind: "edge", id: "e9", confidence: 0.9 }, fields: [] }),
+      wire("I see."),
+    ]);
+    const { sessionId } = await desk.say("I want to return something");
+    expect(desk.peers.record.degradations).toEqual(["extract-context: MODEL_BAD_OUTPUT"]);
+    await desk.say("do you open a new one for me", { sessionId });
+    expect(desk.peers.record.degradations).toEqual([
+      "filter-rules: MODEL_BAD_OUTPUT",
+      "adjudicate-scenario: MODEL_BAD_OUTPUT",
+    ]);
+    expect(desk.peers.record.navigation?.after).toBe("returns/ask");
   });
 
   it("but may be put right once", async () => {

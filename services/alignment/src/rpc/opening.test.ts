@@ -1,63 +1,71 @@
-import { TurnOutcome } from "@soldier/proto/session/v1/session";
+import { ReplySource, TurnOutcome } from "@soldier/proto/session/v1/session";
 import { afterEach, describe, expect, it } from "vitest";
-import { Desks, reasonOf, shop } from "../testing-shop.ts";
+import { Desks } from "../testing-shop.ts";
+import { applies, doesNot, judgement, scriptedDesk, wire, wiredDesk } from "../testing-model.ts";
 
 const desks = new Desks();
 afterEach(() => desks.stop());
 
-const opening = { opening: true };
+const overdrawn = {
+  rules: [
+    { name: "loan", condition: "the account is overdrawn", action: "Offer a loan." },
+    { name: "polite", alwaysOn: true, hardConstraint: true, checks: [{ mustNotInclude: "damn" }] },
+  ],
+  variables: [{ name: "account_balance", defaultValue: "-207.05" }],
+};
 
-describe("an opening, in which the agent may speak first", () => {
-  it("opens a session, says nothing where nothing calls for it, and makes no model call", async () => {
-    const desk = await desks.start(shop);
-    const { reply, deltas, started, completed } = await desk.say("", opening);
-    expect([reply, deltas, started?.turnNumber]).toEqual(["", [], 1]);
-    expect(completed.turn).toMatchObject({ number: 1, userText: "", outcome: TurnOutcome.SILENT });
+describe("an opening", () => {
+  it("is made when a rule calls for it by what is known", async () => {
+    const { desk, server } = await wiredDesk(desks, overdrawn, [
+      wire(judgement([applies("r1")])),
+      wire("Shall we talk about a loan?"),
+    ]);
+    const { reply, completed } = await desk.say("", { opening: true });
+    expect(reply).toBe("Shall we talk about a loan?");
+    expect(completed.turn).toMatchObject({ outcome: TurnOutcome.COMPLETED, userText: "" });
+    const [asked, written] = server.requests.map(({ messages }) => messages[0]?.content ?? "");
+    expect(asked).toContain("account_balance: -207.05");
+    expect(asked).toContain("There is no message");
+    expect(asked).not.toContain("<message>");
+    expect(written).toContain("You begin");
+  });
+
+  it("is silent when the model finds no rule that calls for it", async () => {
+    const structured = { judgement: judgement([doesNot("r1")]) };
+    const desk = await scriptedDesk(desks, overdrawn, { structured });
+    const { deltas, completed } = await desk.say("", { opening: true });
+    expect(deltas).toEqual([]);
+    expect(completed.turn).toMatchObject({
+      outcome: TurnOutcome.SILENT,
+      replySource: ReplySource.UNSPECIFIED,
+      replyText: "",
+    });
+    expect(desk.peers.record.modelCalls.map(({ purpose }) => purpose)).toEqual(["judge"]);
+  });
+
+  it("asks no model when there is no rule that could call for it, and keyless never", async () => {
+    const none = { variables: overdrawn.variables, rules: overdrawn.rules.slice(1) };
+    const desk = await scriptedDesk(desks, none);
+    expect((await desk.say("", { opening: true })).deltas).toEqual([]);
     expect(desk.peers.record.modelCalls).toEqual([]);
+    const keyless = await desks.start(overdrawn);
+    const { completed } = await keyless.say("", { opening: true });
+    expect(completed.turn?.outcome).toBe(TurnOutcome.SILENT);
   });
-  it("leaves the conversation as it is: the next message is answered like a first one", async () => {
-    const desk = await desks.start(shop);
-    const { sessionId } = await desk.say("", opening);
-    const { reply, completed } = await desk.say("when do you open?", { sessionId });
-    expect(reply).toBe("We are open from 9 to 17.");
-    expect(completed.turn?.number).toBe(2);
-  });
-  it("uses a session that there is, and moves nothing in its scenario", async () => {
-    const desk = await desks.start({
-      scenarios: [
-        {
-          name: "tour",
-          entryCondition: "the customer wants a tour",
-          entryExamples: ["I want a tour"],
-          steps: [
-            { id: "hall", instructions: "This is the hall.", transitions: [{ toStepId: "end" }] },
-            { id: "end", instructions: "Goodbye.", terminal: true },
-          ],
-        },
-      ],
-    });
-    const { sessionId } = await desk.say("I want a tour");
-    const { completed } = await desk.say("", { ...opening, sessionId });
-    expect(completed.turn?.number).toBe(2);
-    expect(completed.position?.stepId).toBe("hall");
-    await desk.say("go on", { sessionId });
-    await desk.say("", { ...opening, sessionId });
-    expect(desk.peers.commits.at(-1)?.state?.position?.stepId).toBe("end");
-  });
-  it("has no message, and a message is not an opening", async () => {
-    const desk = await desks.start(shop);
-    expect(await reasonOf(desk.say("hello", opening))).toBe("VALIDATION_FAILED");
-    expect(await reasonOf(desk.say(""))).toBe("VALIDATION_FAILED");
-  });
-  it("is one turn, however often it is asked for under one key", async () => {
-    const desk = await desks.start(shop);
-    const keyed = { ...opening, idempotencyKey: "k" };
-    const first = await desk.say("", keyed);
-    const again = await desk.say("", keyed);
-    expect(again.completed).toMatchObject({
-      replayed: true,
-      turn: { id: first.completed.turn?.id },
-    });
-    expect(desk.peers.commits).toHaveLength(1);
+
+  it("leaves a conversation that goes on as any other", async () => {
+    const { desk, server } = await wiredDesk(desks, overdrawn, [
+      wire(judgement([applies("r1")])),
+      wire("Shall we talk about a loan?"),
+      wire(judgement([doesNot("r1")])),
+      wire("As you like."),
+    ]);
+    const { sessionId } = await desk.say("", { opening: true });
+    await desk.say("no, thank you", { sessionId });
+    expect(server.requests.at(-1)?.messages.map(({ role }) => role)).toEqual([
+      "user",
+      "assistant",
+      "user",
+    ]);
   });
 });

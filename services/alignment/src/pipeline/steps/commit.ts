@@ -9,6 +9,7 @@ import {
   TurnSchema,
 } from "@soldier/proto/session/v1/session";
 import { enumName } from "../../domain/enum-name.ts";
+import { givenFields } from "../../domain/given-fields.ts";
 import { valueOf } from "../../domain/json.ts";
 import { navigationRecord } from "../../domain/navigation-record.ts";
 import { nextState } from "../../domain/next-state.ts";
@@ -47,7 +48,9 @@ export type SettleNeeds =
  * Makes the turn real: state, turn, record and events in one call. It may be repeated while the peer
  * is away, which its idempotence allows; before it has succeeded nobody is told that the turn is done.
  */
-export function commit(means: Means): Step<SettleNeeds | "claim" | "dailyBudget", "committed"> {
+export function commit(
+  means: Means,
+): Step<SettleNeeds | "claim" | "dailyBudget" | "extracted" | "profile", "committed"> {
   const { session: sessions } = means;
   return {
     name: "commit",
@@ -151,9 +154,12 @@ function statusAfter({ effects, session }: Pick<Turn, "effects" | "session">): S
   return status === SessionStatus.INTERRUPTED ? status : SessionStatus.ACTIVE;
 }
 
-function extracted({ context, bundle }: Pick<Turn, "context" | "bundle">): ExtractedField[] {
-  return context.fields
-    .filter(({ name }) => bundle.fields.has(name))
+function extracted(
+  turn: Pick<Turn, "context" | "extracted" | "known" | "profile" | "bundle">,
+): ExtractedField[] {
+  const { context, bundle } = turn;
+  return givenFields({ ...turn, found: context.fields }, false)
+    .kept.filter(({ name }) => bundle.fields.has(name))
     .map(({ name, value, confidence, extractor }) =>
       create(ExtractedFieldSchema, { name, value: valueOf(value), confidence, extractor }),
     );
