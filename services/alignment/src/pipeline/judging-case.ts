@@ -54,12 +54,15 @@ export function caseOf(candidates: readonly RuleCandidate[], turn: Pick<Turn, Ca
     ({ selected, scenario }) =>
       selected && scenario.id !== place.scenarioId && scenario.entryCondition !== "",
   );
-  const { transition_threshold, entry_threshold } = settings.navigation;
+  const { transition_threshold, entry_threshold, margin } = settings.navigation;
   const best = Math.max(
     0,
     ...candidates.filter(isIn).map(({ scores }) => scores.hybrid),
     ...edges.map(edgeScore).flatMap(above(transition_threshold)),
-    ...(home ? [] : scenarios.map(({ scores }) => scores).flatMap(above(entry_threshold))),
+    // In a scenario another one explains a message only when it clearly begins it.
+    ...scenarios
+      .map(({ scores }) => scores)
+      .flatMap(above(home ? entry_threshold + margin : entry_threshold)),
   );
   const certain = (each: RuleCandidate) => isIn(each) && isCertain(each, best, settings);
   const unsettled = candidates.filter(

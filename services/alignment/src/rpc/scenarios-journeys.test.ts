@@ -246,6 +246,22 @@ describe("one scenario and another", () => {
       expect.objectContaining({ kind: "exit", reason: "the customer begins something else" }),
     );
   });
+  it("is switched to although rules are near what was said, when they are far behind it", async () => {
+    const hint = {
+      name: "hint",
+      condition: "the customer speaks of a password",
+      templateIds: ["hint"],
+    };
+    const desk = await tool.start({
+      ...limit,
+      agent: { settings: { matching: { matchThreshold: 0.1 } } },
+      rules: [hint],
+      templates: [...limit.templates, { name: "hint", text: "Keep it secret." }],
+    });
+    await talk(desk, ["change my limit", "I need to reset my password"]);
+    expect(placeOf(desk).scenario).toBe("reset");
+    expect(desk.peers.record.rules[0]).toMatchObject({ applied: false, eliminatedBy: "lead" });
+  });
   it("is entered again after it was left", async () => {
     const desk = await tool.start(limit);
     await talk(desk, ["change my limit", "never mind", "change my limit"]);
