@@ -13,10 +13,13 @@ describe("fields", () => {
     const order = field(FieldType.STRING, { extractionPattern: "\\b(L-\\d+)\\b" });
     expect(fieldsIn("it is L-17, not L-18", [order])).toMatchObject([{ name: "f", value: "L-17" }]);
     expect(fieldsIn("nothing here", [order])).toEqual([]);
+    const either = field(FieldType.STRING, { extractionPattern: "€(\\d+)|(\\d+) euro" });
+    expect(fieldsIn("it was 49 euro", [either])).toMatchObject([{ value: "49" }]);
   });
   it.each([
     [FieldType.EMAIL, "write to Ada@Example.org please", "ada@example.org"],
     [FieldType.NUMBER, "1,500", 1500],
+    [FieldType.NUMBER, "49,90", 49.9],
     [FieldType.BOOLEAN, "yes, sure", true],
     [FieldType.PHONE, "call +49 (30) 555 1234", "+49305551234"],
     [FieldType.DATE, "on 2026-11-05", "2026-11-05"],

@@ -54,7 +54,9 @@ export function fieldValue(text: string, definition: FieldDefinition): Json | un
 function typed(text: string, type: FieldType): Json | undefined {
   switch (type) {
     case FieldType.NUMBER: {
-      const number = Number(text.replaceAll(/[\s,](?=\d{3}\b)/g, "").replace(/^[$€£]/, ""));
+      const plain = text.replaceAll(/[\s,](?=\d{3}\b)/g, "").replace(/^[$€£]/, "");
+      // "49,90" is how much of the world writes it.
+      const number = Number(plain.replace(/,(?=\d{1,2}$)/, "."));
       return Number.isFinite(number) ? number : undefined;
     }
     case FieldType.BOOLEAN:

@@ -6,7 +6,10 @@ import { RE2JS } from "re2js";
  */
 export interface Pattern {
   test(text: string): boolean;
-  /** The first group of the first match, or the whole match when the pattern has no group. */
+  /**
+   * Of the first match the first group that takes part in it, so that alternatives may each have their
+   * own; the whole match when the pattern has no group.
+   */
   capture(text: string): string | undefined;
 }
 
@@ -47,7 +50,12 @@ function compile(source: string): Pattern | undefined {
     capture(text) {
       const match = re2.matcher(text);
       if (!match.find()) return undefined;
-      return (match.groupCount() > 0 ? match.group(1) : match.group(0)) ?? undefined;
+      if (match.groupCount() === 0) return match.group(0) ?? undefined;
+      for (let group = 1; group <= match.groupCount(); group++) {
+        const found = match.group(group);
+        if (found !== null && found !== undefined) return found;
+      }
+      return undefined;
     },
   };
 }

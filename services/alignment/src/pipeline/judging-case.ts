@@ -8,6 +8,7 @@ import { edgeScores, isAmbiguous } from "../domain/edge-scores.ts";
 import { isCertain, scoreOf } from "../domain/rule-scores.ts";
 import { appliesUnasked } from "../domain/rule-filters.ts";
 import { placeOf } from "../domain/turn-values.ts";
+import type { TurnSettings } from "../domain/turn-settings.ts";
 import { toolsInQuestion } from "./tool-proposals.ts";
 import type { Turn } from "./turn.ts";
 
@@ -57,6 +58,7 @@ export function caseOf(candidates: readonly RuleCandidate[], turn: Pick<Turn, Ca
   const { transition_threshold, entry_threshold, margin } = settings.navigation;
   const best = Math.max(
     0,
+    givenField(home, context) ? sureSum(settings.matching) : 0,
     ...candidates.filter(isIn).map(({ scores }) => scores.hybrid),
     ...edges.map(edgeScore).flatMap(above(transition_threshold)),
     // In a scenario another one explains a message only when it clearly begins it.
@@ -137,6 +139,21 @@ function lingering(
         eliminatedBy === "selection" && before.has(rule.name) && rule.condition !== "",
     )
     .slice(0, lingeringMax);
+}
+
+/** The message has what the scenario collects, by the field's own pattern: that may be all it means. */
+function givenField(
+  home: CompiledScenario | undefined,
+  { fields }: Pick<Turn["context"], "fields">,
+): boolean {
+  const collected = new Set(home?.scenario.steps.flatMap(({ collects }) => collects));
+  return fields.some(({ name, extractor }) => extractor === "pattern" && collected.has(name));
+}
+
+/** The weighted sum at which a match is certain. */
+function sureSum({ certain_threshold: sure, midpoint, slope }: TurnSettings["matching"]): number {
+  if (slope === 0 || sure <= 0 || sure >= 1) return sure;
+  return midpoint + Math.log(sure / (1 - sure)) / slope;
 }
 
 const comingMax = 10;
