@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cohereReranker } from "./cohere-reranker.ts";
+import { deterministicEmbedder } from "./deterministic.ts";
+import { localEmbedder } from "./local.ts";
+import { localReranker } from "./local-reranker.ts";
 import { noReranker } from "./reranker.ts";
 import { rerankerContract } from "./reranker.contract.ts";
 import { cohereRerank, type EmbeddingAnswers } from "./testing-embeddings.ts";
@@ -21,6 +24,40 @@ describe("reranking switched off", () => {
       { index: 0, score: 0.7 },
       { index: 1, score: 0.9 },
     ]);
+  });
+});
+
+describe("the local reranker", () => {
+  rerankerContract((opened) => localReranker(localEmbedder(opened)));
+
+  it("weighs the score that a candidate was found with", async () => {
+    const reranker = localReranker(deterministicEmbedder(64));
+    const order = await reranker.rerank(
+      "where is my parcel",
+      [
+        { text: "where is my parcel", score: 0.1 },
+        { text: "where is my package", score: 0.9 },
+      ],
+      signal,
+    );
+    expect(order.map(({ index }) => index)).toEqual([1, 0]);
+  });
+
+  it("embeds a candidate's words once, however often it is asked about", async () => {
+    const embedder = deterministicEmbedder(64);
+    let embedded = 0;
+    const reranker = localReranker({
+      ...embedder,
+      embed: (texts, aborting) => {
+        embedded += texts.length;
+        return embedder.embed(texts, aborting);
+      },
+    });
+    const candidates = [{ text: "the customer asks when the shop is open", score: 1 }];
+    await reranker.rerank("when do you open", candidates, signal);
+    embedded = 0;
+    await reranker.rerank("are you open now", candidates, signal);
+    expect(embedded).toBe(2);
   });
 });
 

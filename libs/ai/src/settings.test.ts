@@ -2,6 +2,7 @@ import { Fault } from "@soldier/kernel/fault";
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { embedOne } from "./embedder.ts";
+import { deterministicEmbedder } from "./deterministic.ts";
 import { embedderSettings, openEmbedder, openReranker, rerankerSettings } from "./settings.ts";
 import { cohereRerank, openaiEmbeddings } from "./testing-embeddings.ts";
 
@@ -53,7 +54,7 @@ describe("the embedder's settings", () => {
 
 describe("the reranker's settings", () => {
   const open = (given: z.input<typeof rerankerSettings>) =>
-    openReranker(rerankerSettings.parse(given));
+    openReranker(rerankerSettings.parse(given), deterministicEmbedder(8));
   it("open none when nothing is set", () => {
     expect(open({}).id).toBe("none");
   });

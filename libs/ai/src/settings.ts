@@ -11,6 +11,7 @@ import { observedReranker } from "./observed-reranker.ts";
 import { ollamaEmbedder } from "./ollama-embedder.ts";
 import { openaiEmbedder } from "./openai-embedder.ts";
 import { keyVariable } from "./provider-fault.ts";
+import { localReranker } from "./local-reranker.ts";
 import { noReranker, type Reranker, rerankerUnavailable } from "./reranker.ts";
 import { turnstile } from "./turnstile.ts";
 
@@ -49,8 +50,8 @@ export type EmbedderSettings = z.output<typeof embedderSettings>;
 
 /** The [reranker] table. */
 export const rerankerSettings = z.strictObject({
-  /** "none" leaves the order as it was found. */
-  provider: z.enum(["none", "cohere"]).default("none"),
+  /** "none" leaves the order as it was found; "local" looks closer with the embedder at hand. */
+  provider: z.enum(["none", "local", "cohere"]).default("none"),
   ...connection,
   timeout_ms: durationMs.default(2_000),
 });
@@ -106,10 +107,12 @@ function embedderOf(settings: EmbedderSettings, opened: AsyncDisposableStack, lo
 }
 
 /** The reranker that the settings name. Makes no call. Throws RERANKER_SETTINGS when they can't work. */
-export function openReranker(settings: RerankerSettings): Reranker {
+export function openReranker(settings: RerankerSettings, embedder: Embedder): Reranker {
   switch (settings.provider) {
     case "none":
       return noReranker;
+    case "local":
+      return observedReranker(localReranker(embedder));
     case "cohere":
       return observedReranker(
         cohereReranker({

@@ -59,7 +59,7 @@ export const alignment = service({
       memory: call(MemoryService),
       embedder,
       models: openModels(settings, clock),
-      reranker: openReranker(settings.reranker),
+      reranker: openReranker(settings.reranker, embedder),
       tools: {
         transport: toolTransport(
           {
