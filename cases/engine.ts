@@ -38,6 +38,8 @@ export interface EngineOptions {
   readonly databaseUrl: string;
   /** host:port of the tools. */
   readonly toolHost: string;
+  /** What tools refer to as ${name}. */
+  readonly toolSettings?: Readonly<Record<string, string>>;
   /** `{ model: { provider: "none" } }` is keyless. */
   readonly models: ModelTables;
   /** The [embedder] table; letters only when not given. */
@@ -56,6 +58,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       alignment: {
         lease_ms: 600, // a superseded turn learns of it at half of this
         tools: { allowed_private_hosts: [options.toolHost] },
+        tool_settings: options.toolSettings ?? {},
       },
     },
   });

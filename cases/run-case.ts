@@ -139,7 +139,7 @@ async function left(said: readonly Said[], known: string, call: Call) {
 
 const recordWaitMs = 5_000;
 
-async function recordOf(turnId: string, call: Call): Promise<TurnRecord | undefined> {
+export async function recordOf(turnId: string, call: Call): Promise<TurnRecord | undefined> {
   const untilMs = performance.now() + recordWaitMs;
   for (;;) {
     try {

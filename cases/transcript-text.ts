@@ -13,7 +13,7 @@ export function turnText(
   bundle: Bundle,
 ): string {
   const lines = [
-    ...rulesText(record.rules),
+    ...(replyText === "" ? [] : rulesText(record.rules)),
     ...scenarioText(record.navigation),
     ...record.toolCalls.map(toolText),
     replyFrom(record, bundle),
@@ -115,7 +115,7 @@ function replyFrom(
   const why = reply?.fallbackReason ? `, because: ${reply.fallbackReason}` : "";
   const broken = failed.length > 0 ? `, broken: ${failed.join("; ")}` : "";
   const kept = (reply?.checks.length ?? 0) - failed.length;
-  const checks = kept > 0 ? `, ${kept} checks kept` : "";
+  const checks = kept > 0 ? `, ${kept} ${kept === 1 ? "check" : "checks"} kept` : "";
   return `reply: ${reply?.source ?? "none"}${which === "" ? "" : ` ${which}`}${why}${broken}${checks}`;
 }
 

@@ -2,7 +2,7 @@
 //
 //   npm run transcript -- shop       writes docs/transcripts/shop.md
 //   npm run transcript -- bank
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readAgentFiles } from "@soldier/cli/agent-files";
 import { type ExampleBackend, startExampleBackend } from "@soldier/examples/backend";
@@ -19,7 +19,7 @@ const root = join(import.meta.dirname, "..");
 const [name = ""] = process.argv.slice(2);
 const lines = conversations[name];
 if (!lines) {
-  console.error(`say which conversation: ${Object.keys(conversations).join(", ")}`);
+  process.stderr.write(`say which conversation: ${Object.keys(conversations).join(", ")}\n`);
   process.exit(1);
 }
 
@@ -62,9 +62,10 @@ best of those that did not, the way through the scenario, tools, where the words
 
 ${turns.join("\n\n")}
 `;
-const file = join(root, "docs", "transcripts", `${name}.md`);
-writeFileSync(file, text);
-console.log(`${turns.length} turns in docs/transcripts/${name}.md`);
+const folder = join(root, "docs", "transcripts");
+mkdirSync(folder, { recursive: true });
+writeFileSync(join(folder, `${name}.md`), text);
+process.stdout.write(`${turns.length} turns in docs/transcripts/${name}.md\n`);
 
 /** Takes the backend away or brings it back at the same place; returns what to tell of it. */
 async function around(change: "down" | "up" | undefined): Promise<string> {
@@ -81,13 +82,13 @@ async function around(change: "down" | "up" | undefined): Promise<string> {
   return "";
 }
 
-async function turnOf(text: string): Promise<string> {
+async function turnOf(message: string): Promise<string> {
   let turnId = "";
   const events = call(AlignmentService).processTurn({
     ...(sessionId
       ? { sessionId }
       : { agent: name, customer: { externalId: "ada" }, channel: Channel.WEBCHAT }),
-    text,
+    text: message,
   });
   for await (const { event } of events)
     if (event.case === "started") ({ sessionId, turnId } = event.value);

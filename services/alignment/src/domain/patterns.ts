@@ -53,7 +53,7 @@ function compile(source: string): Pattern | undefined {
       if (match.groupCount() === 0) return match.group(0) ?? undefined;
       for (let group = 1; group <= match.groupCount(); group++) {
         const found = match.group(group);
-        if (found !== null && found !== undefined) return found;
+        if (found !== null) return found;
       }
       return undefined;
     },
