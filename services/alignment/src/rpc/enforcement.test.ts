@@ -143,6 +143,20 @@ describe("what a model judges", () => {
   });
 });
 
+describe("what the model is told", () => {
+  it("has the ways to begin that only acknowledge, and none of them answers", async () => {
+    const behaviour = {
+      rules: [{ ...hours, templateIds: ["ack"] }],
+      templates: [{ name: "ack", text: "Let me look.", kind: "TEMPLATE_KIND_PREAMBLE" }],
+    };
+    const { desk, server } = await wiredDesk(desks, behaviour, [wire("Let me look. From nine.")]);
+    const { completed } = await desk.say(asked);
+    expect(completed.turn?.replySource).toBe(ReplySource.MODEL);
+    const told = server.requests[0]?.system.map(({ text }) => text).join("\n");
+    expect(told).toContain("<openings>\n- Let me look.\n</openings>");
+  });
+});
+
 describe("a last look at the reply", () => {
   const looking = { rules: [hours], agent: { settings: { generation: { selfCritique: true } } } };
 
