@@ -72,8 +72,9 @@ const templateShape = z.strictObject({
   id: z.string(),
   text: z.string(),
   mode: z.string().optional(),
-  kind: z.enum(["ANSWER", "PREAMBLE"]).optional(),
-  rule: z.string().optional(),
+  kind: z.enum(["ANSWER", "PREAMBLE", "FALLBACK"]).optional(),
+  /** The rule, or the rules, that may say it. */
+  rule: texts.optional(),
   scenario: z.string().optional(),
   step: z.string().optional(),
   requires_fields: names.default([]),
@@ -190,6 +191,8 @@ const givenShape = z.strictObject({
   value_written_at: z.iso.datetime({ offset: true }).optional(),
   now: z.iso.datetime({ offset: true }).optional(),
   tools_down: names.default([]),
+  /** Results of tools that earlier turns have left, by tool. */
+  tool_results: z.record(z.string(), z.unknown()).default({}),
   /** What the stand-in for a model writes to the customer, in order, the last again and again. */
   model_says: names.default([]),
 });

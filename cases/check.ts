@@ -43,7 +43,7 @@ export function problemsOf(ran: Ran): readonly string[] {
   const failed = ran.said.flatMap(({ fault }) =>
     fault && fault.reason !== "TURN_SUPERSEDED" ? [fault] : [],
   );
-  const told = ["error", "no_error", "status_events_include", "statuses"].some(
+  const told = ["error", "no_error", "status_events", "status_events_include"].some(
     (key) => key in expect,
   );
   if (failed[0] && !told) return [`the turn failed: ${failed[0].reason} ${failed[0].message}`];

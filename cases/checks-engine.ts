@@ -86,6 +86,17 @@ export const engineChecks: Readonly<Record<string, Check>> = {
     return asked === numberIn(expected) ? undefined : `expected ${shown(expected)}, got ${asked}`;
   },
   status_events_include: (expected, ran) => lacks(namesIn(expected), statuses(ran)),
+  /** These, in this order, whatever comes between. */
+  status_events(expected, ran) {
+    const got = statuses(ran);
+    let from = 0;
+    for (const each of namesIn(expected)) {
+      const at = got.indexOf(each, from);
+      if (at < 0) return `expected ${shown(expected)} in this order, got ${shown(got)}`;
+      from = at + 1;
+    }
+    return undefined;
+  },
   no_status: (expected, ran) => hasAny(namesIn(expected), statuses(ran)),
   no_error(expected, ran) {
     const faults = ran.said.flatMap(({ fault }) => (fault ? [fault.reason] : []));

@@ -1,6 +1,6 @@
 import type { Check } from "./check.ts";
 import { probe } from "./document.ts";
-import { differs, hasAny, lacks, namesIn, recordIn, shown, textIn } from "./expected.ts";
+import { differs, hasAny, lacks, namesIn, numberIn, recordIn, shown, textIn } from "./expected.ts";
 import type { Ran } from "./run-case.ts";
 
 export function replyOf({ said }: Ran): string {
@@ -58,6 +58,10 @@ export const replyChecks: Readonly<Record<string, Check>> = {
     if (reply === textIn(expected)) return undefined;
     return `expected ${shown(expected)}, got ${shown(reply)}`;
   },
+  reply_length_max: (expected, ran) =>
+    replyOf(ran).length <= numberIn(expected)
+      ? undefined
+      : `expected at most ${shown(expected)} characters, got ${replyOf(ran).length}`,
   template(expected, ran) {
     const used = usedTemplates(ran);
     if (expected === null) {

@@ -20,6 +20,9 @@ function ownRules(ran: Ran): readonly string[] {
   return appliedRules(ran).filter((id) => own.has(id));
 }
 
+/** How a case may call the rules that the customer is to choose from. */
+const amongKeys = ["among", "targets", "options", "between"];
+
 const noRecord = "the turn has no record";
 
 export const ruleChecks: Readonly<Record<string, Check>> = {
@@ -89,7 +92,7 @@ export const ruleChecks: Readonly<Record<string, Check>> = {
     if (expected === true) return asked.length > 0 ? undefined : "asks nothing";
     const wanted = Array.isArray(expected)
       ? namesIn(expected)
-      : namesIn(recordIn(expected)["among"] ?? recordIn(expected)["targets"]);
+      : namesIn(amongKeys.map((key) => recordIn(expected)[key]).find((list) => list !== undefined));
     return differs(wanted, among);
   },
 };

@@ -8,7 +8,7 @@ import {
 } from "@soldier/proto/audit/v1/turn_record";
 import { z } from "zod";
 import type { Check } from "./check.ts";
-import { differs, namesIn, numberIn, recordIn, shown, truthIn } from "./expected.ts";
+import { differs, lacks, namesIn, numberIn, recordIn, shown, truthIn } from "./expected.ts";
 import { replyOf } from "./checks-reply.ts";
 import { probe } from "./document.ts";
 import type { Ran } from "./run-case.ts";
@@ -99,6 +99,13 @@ export const toolChecks: Readonly<Record<string, Check>> = {
     ran.called.length === numberIn(expected)
       ? undefined
       : `expected ${shown(expected)} requests, got ${ran.called.length}`,
+  tool_calls_count_max: (expected, ran) =>
+    madeCalls(ran).length <= numberIn(expected) ? undefined : mismatch(expected, ran),
+  /** Arguments that a call lacks, among others. */
+  missing_params_include(expected, ran) {
+    const missing = toolRecords(ran).flatMap(({ missingArguments }) => missingArguments);
+    return lacks(namesIn(expected), missing);
+  },
   missing_params(expected, ran) {
     const missing = toolRecords(ran).flatMap(({ missingArguments }) => missingArguments);
     return differs(namesIn(expected), [...new Set(missing)]);

@@ -57,7 +57,8 @@ export function inputSchema({ params, required }: CaseTool): JsonObject {
 function typeOf(given: CaseTool["params"][string]): JsonObject {
   if (typeof given !== "string") return given as JsonObject; // cases are JSON
   const type = given.replace(/\?$/, "");
-  if (["string", "integer", "number", "boolean"].includes(type)) return { type };
+  const plain = { int: "integer", float: "number", bool: "boolean" }[type] ?? type;
+  if (["string", "integer", "number", "boolean"].includes(plain)) return { type: plain };
   if (type.endsWith("[]")) return { type: "array", items: typeOf(type.slice(0, -2)) };
   if (type.includes("|")) return { type: "string", enum: type.split("|") };
   // A shape in letters, such as DD-MM-YYYY.

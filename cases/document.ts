@@ -90,7 +90,9 @@ function rulesOf(plan: Plan, { things }: CaseNames): List<"rules"> {
       toolIds: rule.tools.map((name) => things.of(name)),
       reevaluateAfterToolIds: rule.reevaluate_after.map((name) => things.of(name)),
       templateIds: agent.templates
-        .filter((template) => template.rule === rule.id || rule.templates.includes(template.id))
+        .filter(
+          (template) => template.rule?.includes(rule.id) || rule.templates.includes(template.id),
+        )
         .map(({ id }) => things.of(id)),
       checks: rule.checks.map((check) => ({ kind: checkKind(check) })),
       ...(tracking && { application: applications[tracking] }),
@@ -135,7 +137,7 @@ function templatesOf(agent: CaseAgent, names: CaseNames): List<"templates"> {
   const own = agent.templates.map((template) => ({
     name: things.of(template.id),
     text: asTemplate(template.text, agent, names),
-    mode: modeOf(template.mode),
+    mode: template.kind === "FALLBACK" ? TemplateMode.FALLBACK : modeOf(template.mode),
     kind: template.kind === "PREAMBLE" ? TemplateKind.PREAMBLE : TemplateKind.UNSPECIFIED,
     requiredNames: template.requires_fields.map((name) =>
       isVariable(name, agent) ? values.of(name) : name,

@@ -103,6 +103,7 @@ export function hasBegun({ case: { given }, past, place, visited }: Plan): boole
     Object.keys(visited).length > 0 ||
     given.applied_rules.length > 0 ||
     Object.keys(given.fields).length > 0 ||
+    Object.keys(given.tool_results).length > 0 ||
     given.session_mode === "manual"
   );
 }
@@ -185,6 +186,9 @@ function stateOf(plan: Plan, { things, values }: CaseNames, bundle: Bundle, turn
     ruleFires: Object.fromEntries(ruleIds.map((id) => [id, { count: 1, lastTurn: turn }])),
     fields: Object.fromEntries(
       Object.entries(given.fields).map(([name, value]) => [values.of(name), valueOf(value)]),
+    ),
+    toolResults: Object.fromEntries(
+      Object.entries(given.tool_results).map(([name, value]) => [things.of(name), valueOf(value)]),
     ),
     bundleVersion: bundle.version,
   });

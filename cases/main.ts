@@ -53,7 +53,8 @@ async function run(files: readonly string[], flags: Flags): Promise<void> {
       say(lineOf(outcome));
     }
   }
-  if (flags.json) process.stdout.write(`${JSON.stringify({ cases: outcomes }, null, 2)}\n`);
+  if (flags.json)
+    process.stdout.write(`${JSON.stringify({ sum: sumOf(outcomes), cases: outcomes }, null, 2)}\n`);
   else say(sumOf(outcomes));
   if (outcomes.some(({ outcome }) => outcome === "fail")) process.exitCode = 1;
 }

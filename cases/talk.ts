@@ -11,7 +11,7 @@ import type { CaseMessage } from "./case-file.ts";
 /** What became of one message. */
 export interface Said {
   readonly text: string;
-  /** "processing", "typing", "ready", "cancelled", "error", in the order in which they were known. */
+  /** "acknowledged", "processing", "typing", "ready", "cancelled", "error", in the order in which they were known. */
   readonly statuses: readonly string[];
   readonly completed: TurnCompleted | undefined;
   readonly fault: Fault | undefined;
@@ -38,6 +38,7 @@ export async function say(
     });
     for await (const { event } of events) {
       if (event.case === "started") {
+        note("acknowledged");
         note("processing");
         begun(event.value.sessionId);
       }
