@@ -32,7 +32,7 @@ const judgement = JSON.stringify({
 });
 const env = {
   SOLDIER_MODEL__PROVIDER: "scripted",
-  SOLDIER_MODEL__SCRIPTED__REPLIES: JSON.stringify([reply]),
+  SOLDIER_MODEL__SCRIPTED__REPLIES: reply,
   SOLDIER_MODEL__SCRIPTED__STRUCTURED__JUDGEMENT: judgement,
   SOLDIER_MODEL__SCRIPTED__DELAY_MS: String(callMs),
   SOLDIER_MODEL__SCRIPTED__WORD_DELAY_MS: String(wordMs),
