@@ -37,3 +37,13 @@ export function isAmbiguous(
   const entry = Math.max(0, ...entries);
   return entry >= matching.match_threshold && entry < matching.certain_threshold;
 }
+
+/** Whether there are ways to go, and scores speak for none of them: it may have been put in other words. */
+export function isImplausible(
+  edges: readonly number[],
+  entries: readonly number[],
+  { navigation, matching }: Pick<TurnSettings, "navigation" | "matching">,
+): boolean {
+  if (edges.length > 0) return Math.max(...edges) < navigation.sanity_threshold;
+  return entries.length > 0 && Math.max(...entries) < matching.match_threshold;
+}

@@ -4,7 +4,7 @@ import type { Tool } from "@soldier/proto/config/v1/tool";
 import type { MatchScore } from "@soldier/retrieval/match-index";
 import { isIn, type RuleCandidate, type ScenarioCandidate } from "../domain/candidates.ts";
 import type { CompiledScenario, Edge } from "../domain/compiled-bundle.ts";
-import { edgeScores, isAmbiguous } from "../domain/edge-scores.ts";
+import { edgeScores, isAmbiguous, isImplausible } from "../domain/edge-scores.ts";
 import { isCertain, scoreOf } from "../domain/rule-scores.ts";
 import { appliesUnasked } from "../domain/rule-filters.ts";
 import { placeOf } from "../domain/turn-values.ts";
@@ -90,11 +90,12 @@ export function caseOf(candidates: readonly RuleCandidate[], turn: Pick<Turn, Ca
   // Nothing near a match may only mean that it was put in other words: a model can tell.
   const rules = [...unsettled, ...lingering(candidates, turn)];
   const unsure = !candidates.some(certain) && rules.length > 0;
-  const ambiguous = isAmbiguous(
-    edges.map((edge) => edgeScore(edge).match),
-    scenarios.map(({ scores }) => scores.match),
-    settings,
-  );
+  const ways = edges.map((edge) => edgeScore(edge).match);
+  const beginnings = scenarios.map(({ scores }) => scores.match);
+  const ambiguous = isAmbiguous(ways, beginnings, settings);
+  // The same of the scenario, where nothing else says what the message is about.
+  const explained = candidates.some(certain) || givenField(home, context) || context.exitSignal > 0;
+  const lost = !explained && isImplausible(ways, home ? [] : beginnings, settings);
   // What was taken for an answer as it stands may give more than what was asked for.
   const unknown = fields.filter(({ name }) => isUnknown(name, turn));
   const found = new Set(
@@ -115,7 +116,7 @@ export function caseOf(candidates: readonly RuleCandidate[], turn: Pick<Turn, Ca
     best,
     open: {
       rules: likely || unsure,
-      scenario: ambiguous || (asked ?? false),
+      scenario: ambiguous || lost || (asked ?? false),
       tools: tools.some(({ id }) => wantsTool.has(id)),
     },
   };
