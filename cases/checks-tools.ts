@@ -130,7 +130,7 @@ export const toolChecks: Readonly<Record<string, Check>> = {
     const results = succeeded.map(({ result }) =>
       result ? shown(toJson(ValueSchema, result)) : "",
     );
-    const returned = ran.plan.case.agent.tools.map(({ returns }) => shown(returns));
+    const returned = ran.plan.case.agent.tools.map((tool) => shown(tool.returns ?? "done"));
     const known = returned.some((each) => results.some((result) => result.includes(each)));
     const written = ran.asked?.findLast(({ shape }) => shape.length === 0)?.prompt;
     const read = written === undefined || returned.some((each) => written.includes(each));

@@ -26,7 +26,11 @@ await new Command("cases")
   .option("--stand-in", "a stand-in for the model, even where one is configured")
   .option("--database <url>", "a PostgreSQL to use instead of an embedded one")
   .action(run)
-  .parseAsync();
+  .parseAsync()
+  .catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 2; // nothing was found out about the cases
+  });
 
 async function run(files: readonly string[], flags: Flags): Promise<void> {
   await using opened = new AsyncDisposableStack();

@@ -92,8 +92,9 @@ function verdicts({ plan, names, question }: Knowledge) {
   const asked = [...(named("disambiguation") ?? [])];
   const applies = (id: string): boolean => {
     if (given.matched_rules) return given.matched_rules.includes(id);
+    if (asked.includes(id)) return true; // plausible each; which one is meant is what is asked
     if (no.includes(id)) return false;
-    if (asked.includes(id) || yes.some((list) => list.includes(id))) return true;
+    if (yes.some((list) => list.includes(id))) return true;
     // What a relation brings in or drops was judged by its own condition before.
     if ((named("rules_dropped") ?? []).includes(id)) return true;
     return yes.length === 0 || isDriven(id);
