@@ -20,7 +20,7 @@ import { bundleCache } from "./bundles/bundle-cache.ts";
 import type { Means } from "./pipeline/means.ts";
 import { alignmentPipeline } from "./pipeline/pipeline.ts";
 import { alignmentRpc } from "./rpc/alignment-rpc.ts";
-import { alignmentSettings } from "./settings.ts";
+import { alignmentSettings, bundlesSettings } from "./settings.ts";
 import { egress } from "./tools/egress.ts";
 import { toolTransport } from "./tools/tool-transport.ts";
 
@@ -29,6 +29,7 @@ export const alignment = service({
   name: "alignment",
   settings: {
     alignment: alignmentSettings,
+    bundles: bundlesSettings,
     ...modelTables,
     embedder: embedderSettings,
     reranker: rerankerSettings,
@@ -44,6 +45,7 @@ export const alignment = service({
       log,
       recheckMs: own.bundle_recheck_ms,
       bundlesMax: own.bundles_max,
+      bundleMaxBytes: settings.bundles.max_bytes,
     });
     const bus = await openBus({ settings: settings.events, opened, log });
     opened.use(

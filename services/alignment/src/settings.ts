@@ -37,4 +37,9 @@ export const alignmentSettings = z.strictObject({
   tool_settings: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), z.string()).default({}),
 });
 
+/** The `[bundles]` table: config keeps to it when publishing, alignment when fetching. */
+export const bundlesSettings = z.strictObject({
+  max_bytes: z.int().min(1_024).max(1_073_741_824),
+});
+
 export type AlignmentSettings = z.output<typeof alignmentSettings>;

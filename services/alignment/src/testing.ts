@@ -1,4 +1,11 @@
-import { create, fromJson, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
+import { createHash } from "node:crypto";
+import {
+  create,
+  fromJson,
+  type JsonValue,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Client } from "@connectrpc/connect";
 import { type Identity, tenantOf } from "@soldier/chassis/identity";
@@ -24,7 +31,7 @@ import {
 } from "@soldier/proto/audit/v1/turn_record";
 import { Channel } from "@soldier/proto/common/v1/resource";
 import { type Bundle, BundleSchema } from "@soldier/proto/config/v1/bundle";
-import { ConfigService } from "@soldier/proto/config/v1/config_service";
+import { ConfigService, type StreamBundleRequest } from "@soldier/proto/config/v1/config_service";
 import { type VariableValue, VariableValueSchema } from "@soldier/proto/config/v1/template";
 import { MemoryHitSchema, MemoryService } from "@soldier/proto/memory/v1/memory_service";
 import { CustomerProfileSchema, type CustomerProfile } from "@soldier/proto/profile/v1/profile";
@@ -125,20 +132,25 @@ export class Peers {
   private config() {
     return peer("config", () =>
       route(ConfigService, {
-        getBundle: ({ knownVersion, agentId }, ctx) => {
-          this.called("getBundle");
-          const { bundle } = this;
-          if (agentId !== bundle.agentId && agentId !== bundle.agent?.slug)
-            throw new Fault("not-found", `no agent ${agentId}`, { reason: "AGENT_NOT_FOUND" });
-          const same = knownVersion === bundle.version;
-          return {
-            version: bundle.version,
-            variableValues: this.variableValues,
-            ...(!same && { bundle: { ...bundle, tenantId: tenantOf(ctx) } }),
-          };
-        },
+        streamBundle: (request, ctx) => this.parts(request, tenantOf(ctx)),
       }),
     );
+  }
+
+  private async *parts({ knownVersion, agentId }: StreamBundleRequest, tenantId: string) {
+    this.called("streamBundle");
+    const { bundle, variableValues } = this;
+    if (agentId !== bundle.agentId && agentId !== bundle.agent?.slug)
+      throw new Fault("not-found", `no agent ${agentId}`, { reason: "AGENT_NOT_FOUND" });
+    const same = knownVersion === bundle.version;
+    const bytes = same ? new Uint8Array(0) : toBinary(BundleSchema, { ...bundle, tenantId });
+    const sizeBytes = BigInt(bytes.byteLength);
+    const head = { version: bundle.version, sizeBytes, variableValues };
+    yield { part: { case: "head" as const, value: head } };
+    if (same) return;
+    yield { part: { case: "piece" as const, value: bytes } };
+    const sha256 = createHash("sha256").update(bytes).digest();
+    yield { part: { case: "end" as const, value: { sha256 } } };
   }
 
   private session() {

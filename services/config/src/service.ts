@@ -1,5 +1,4 @@
 import { embedderSettings, openEmbedder } from "@soldier/ai/settings";
-import { chassisTables } from "@soldier/chassis/chassis-settings";
 import { service } from "@soldier/chassis/service";
 import { openBus } from "@soldier/events/open-bus";
 import { eventsSettings } from "@soldier/events/events-settings";
@@ -17,6 +16,11 @@ const configSettings = z.strictObject({
   bundle_cache_max_bytes: z.int().min(1_048_576),
 });
 
+/** The `[bundles]` table: config keeps to it when publishing, alignment when fetching. */
+const bundlesSettings = z.strictObject({
+  max_bytes: z.int().min(1_024).max(1_073_741_824),
+});
+
 const migrations = [new URL("../migrations/", import.meta.url), outboxMigrations];
 
 /** Owns behaviour: drafts that are edited, versions that are published, bundles that turns run on. */
@@ -24,7 +28,7 @@ export const config = service({
   name: "config",
   settings: {
     config: configSettings,
-    server: chassisTables.server,
+    bundles: bundlesSettings,
     postgres: postgresSettings,
     events: eventsSettings,
     embedder: embedderSettings,
@@ -49,7 +53,7 @@ export const config = service({
       clock,
       committed,
       cacheMaxBytes: settings.config.bundle_cache_max_bytes,
-      bundleMaxBytes: settings.server.max_message_bytes,
+      bundleMaxBytes: settings.bundles.max_bytes,
     });
     return { routes: [configRpc({ store, publisher: versions, clock, committed })] };
   },

@@ -69,7 +69,7 @@ describe("behaviour that is published", () => {
       identity,
     );
     await Promise.all([desk.say("hi"), desk.say("hi"), desk.say("hi")]);
-    expect(desk.peers.calls.get("getBundle")).toBeLessThanOrEqual(2); // by slug, then by id
+    expect(desk.peers.calls.get("streamBundle")).toBeLessThanOrEqual(2); // by slug, then by id
     desk.peers.bundle = bundleOf({
       ...shop,
       version: 2,

@@ -17,6 +17,7 @@ import {
 } from "../domain/compiled-bundle.ts";
 import type { TurnDefaults } from "../domain/turn-settings.ts";
 import type { Bundles } from "../pipeline/means.ts";
+import { fetchBundle } from "./fetch-bundle.ts";
 
 export interface BundleCacheOptions {
   readonly config: Client<typeof ConfigService>;
@@ -27,6 +28,8 @@ export interface BundleCacheOptions {
   /** A version and its values are asked for again after so long, in case the news was lost. */
   readonly recheckMs: number;
   readonly bundlesMax: number;
+  /** Larger bundles are refused. */
+  readonly bundleMaxBytes: number;
 }
 
 export interface BundleCache extends Bundles {
@@ -52,6 +55,8 @@ const batchSize = 64;
  */
 export function bundleCache(options: BundleCacheOptions): BundleCache {
   const { config, embedder, defaults, clock, log, recheckMs, bundlesMax } = options;
+  const patient = { maxBytes: options.bundleMaxBytes, attemptsMax: 6 };
+  const impatient = { ...patient, attemptsMax: 2 };
   const entries = new LRUCache<string, Entry>({ max: bundlesMax });
   const loading = new Map<string, Promise<CompiledBundle>>();
 
@@ -59,10 +64,13 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
     const held = entries.get(key);
     const askedAtMs = clock.monotonicMs();
     try {
-      const { bundle, variableValues } = await config.getBundle({
-        agentId: agent,
-        knownVersion: BigInt(held?.compiled.version ?? 0),
-      });
+      const wish = { agentId: agent, knownVersion: BigInt(held?.compiled.version ?? 0) };
+      // Turns can go on with what is held.
+      const { bundle, variableValues } = await fetchBundle(
+        config,
+        wish,
+        held ? impatient : patient,
+      );
       const values = valuesByVariable(variableValues);
       if (!bundle) {
         if (!held) throw new Error(`config sent no bundle of ${agent}`);
@@ -149,20 +157,25 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
     async version(tenantId, agent, version) {
       const live = entries.get(keyOf(tenantId, agent))?.compiled;
       if (live && BigInt(live.version) === version) return this.current(tenantId, agent);
-      const { bundle, variableValues } = await config.getBundle({ agentId: agent, version });
+      const { bundle, variableValues } = await fetchBundle(
+        config,
+        { agentId: agent, version },
+        patient,
+      );
       if (!bundle) throw new Error(`config sent no bundle of ${agent} version ${version}`);
       return { ...(await compile(bundle)), variableValues: valuesByVariable(variableValues) };
     },
     async source(agent, version) {
-      const { bundle } = await config.getBundle({ agentId: agent, version });
+      const { bundle } = await fetchBundle(config, { agentId: agent, version }, patient);
       if (!bundle) throw new Error(`config sent no bundle of ${agent} version ${version}`);
       return bundle;
     },
     async trial(agent, document) {
-      const { bundle, variableValues } = await config.compileBundle({
-        agentId: agent,
-        ...(document && { document }),
-      });
+      const { bundle, variableValues } = await fetchBundle(
+        config,
+        { agentId: agent, trial: { ...(document && { document }) } },
+        patient,
+      );
       if (!bundle) throw new Error(`config compiled no bundle of ${agent}`);
       return { ...(await compile(bundle)), variableValues: valuesByVariable(variableValues) };
     },

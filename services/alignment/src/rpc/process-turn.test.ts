@@ -194,7 +194,7 @@ describe("a turn without some of its peers", () => {
       settings: { alignment: { bundle_recheck_ms: 1 }, calls: { max_attempts: 1 } },
     });
     const { sessionId } = await desk.say("hi");
-    desk.peers.broken.set("getBundle", down());
+    desk.peers.broken.set("streamBundle", down());
     expect((await desk.say("when do you open?", { sessionId })).reply).toBe(
       "We are open from 9 to 17.",
     );

@@ -13,7 +13,6 @@ import {
   type PublishStage,
 } from "@soldier/proto/config/v1/bundle";
 import { LRUCache } from "lru-cache";
-import { besideBundleBytes } from "../domain/answer-room.ts";
 import { bundleOf, compiled, type Compiled, draftOf } from "../domain/bundle.ts";
 import { textsOf } from "../domain/matched-texts.ts";
 import { refusal } from "../domain/problem.ts";
@@ -22,6 +21,7 @@ import { errorsOf, settle } from "../domain/settle.ts";
 import { configPublished } from "../events.ts";
 import type { ConfigStore, LiveVersion } from "../store/config-store.ts";
 import { type EmbedParts, embedTexts } from "./embed-texts.ts";
+import { pieceBytes, type SerialisedBundle } from "./serialised-bundle.ts";
 import { type Stages, stages } from "./stages.ts";
 
 export interface Published {
@@ -53,6 +53,8 @@ export interface Publisher {
   ): Promise<Published>;
   /** A version's bundle. It is shared: not to be changed. */
   version(identity: Identity, agent: Agent, version: bigint): Promise<Bundle>;
+  /** The same as it is stored. Its first piece is read at once, the others as they are wanted. */
+  serialised(identity: Identity, agent: Agent, version: bigint): Promise<SerialisedBundle>;
   /** The bundle that a draft would make, as of version 0. Nothing is stored, not even vectors. */
   trial(identity: Identity, draft: Compiled["draft"], signal: AbortSignal): Promise<Bundle>;
 }
@@ -64,7 +66,7 @@ export interface PublisherParts {
   readonly committed: () => void;
   /** Bundles that are kept in memory, together. */
   readonly cacheMaxBytes: number;
-  /** A bundle has to fit into one message. */
+  /** Larger ones are not published. */
   readonly bundleMaxBytes: number;
 }
 
@@ -202,6 +204,22 @@ export function publisher(parts: PublisherParts): Publisher {
       bundles.set(key, bundle);
       return bundle;
     },
+
+    async serialised({ tenantId }, { id, slug }, version) {
+      const read = async (from: number) => {
+        const range = { from, bytes: pieceBytes };
+        const found = await store.bundlePiece(tenantId, id, version, range);
+        if (!found) throw versionNotFound(slug, version);
+        return found;
+      };
+      const { piece: first, sizeBytes } = await read(0);
+      async function* pieces() {
+        yield first;
+        for (let from = first.byteLength; from < sizeBytes; from += pieceBytes)
+          yield (await read(from)).piece;
+      }
+      return { sizeBytes, pieces: pieces() };
+    },
   };
   return self;
 }
@@ -217,11 +235,14 @@ function isCovered(candidate: Candidate, live: LiveVersion, embeddingModel: stri
   return !live.rollbackOf && BigInt(live.draftEtag) > BigInt(candidate.draftEtag);
 }
 
-function requireFits(bundle: Uint8Array, maxBytes: number): void {
-  if (bundle.byteLength + besideBundleBytes <= maxBytes) return;
+function requireFits({ byteLength }: Uint8Array, maxBytes: number): void {
+  if (byteLength <= maxBytes) return;
   throw new Fault(
     "precondition",
-    `the bundle has ${bundle.byteLength} bytes, more than a message of the mesh may have; set [server] max_message_bytes to ${2 ** Math.ceil(Math.log2(bundle.byteLength + besideBundleBytes))} or more in every service`,
-    { reason: "BUNDLE_TOO_LARGE" },
+    `the bundle has ${byteLength} bytes, more than the ${maxBytes} that [bundles] max_bytes allows: set it to ${2 ** Math.ceil(Math.log2(byteLength))} or more in every service, or publish fewer rules and examples`,
+    {
+      reason: "BUNDLE_TOO_LARGE",
+      metadata: { size_bytes: String(byteLength), size_max_bytes: String(maxBytes) },
+    },
   );
 }

@@ -18,13 +18,10 @@ import { requireDraft } from "./edit.ts";
 import type { Parts } from "./parts.ts";
 
 type Documents = Required<
-  Pick<
-    ServiceImpl<typeof ConfigService>,
-    "applyAgent" | "exportAgent" | "validateDraft" | "compileBundle"
-  >
+  Pick<ServiceImpl<typeof ConfigService>, "applyAgent" | "exportAgent" | "validateDraft">
 >;
 
-/** Whole drafts: applied, exported, checked, tried out. */
+/** Whole drafts: applied, exported, checked. */
 export function documentHandlers(parts: Parts): Documents {
   const { store, clock, committed, publisher } = parts;
 
@@ -87,23 +84,6 @@ export function documentHandlers(parts: Parts): Documents {
       if (version === 0n) return { document: exported(document), draftEtag: etag };
       const bundle = await publisher.version(identity, document.agent, version);
       return { document: exported(draftOf(bundle)), draftEtag: etag };
-    },
-
-    async compileBundle({ agentId, document }, ctx) {
-      const identity = identityOf(ctx);
-      const { tenantId } = identity;
-      const current = document
-        ? await store.draft(tenantId, agentId)
-        : await requireDraft(parts, identity, agentId);
-      const before = current?.document ?? emptyDraft();
-      const { draft, problems } = settle(document ? adopted(document, before) : before, before);
-      const errors = errorsOf(problems);
-      if (errors.length > 0) throw refusal(errors);
-      const [bundle, values] = await Promise.all([
-        publisher.trial(identity, draft, ctx.signal),
-        store.valuesInForce(tenantId, draft.agent?.id ?? "", clock.now()),
-      ]);
-      return { bundle, variableValues: [...values] };
     },
 
     async validateDraft({ agentId }, ctx) {

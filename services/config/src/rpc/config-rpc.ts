@@ -4,6 +4,7 @@ import { ConfigService } from "@soldier/proto/config/v1/config_service";
 import { kinds } from "../domain/kinds.ts";
 import { agentHandlers } from "./agents.ts";
 import { documentHandlers } from "./apply-rpc.ts";
+import { bundleHandlers } from "./bundle-rpc.ts";
 import type { Parts } from "./parts.ts";
 import { resources } from "./resources.ts";
 import { valueHandlers } from "./values-rpc.ts";
@@ -17,6 +18,7 @@ export function configRpc(parts: Parts): Route {
     ...valueSourceHandlers(parts),
     ...documentHandlers(parts),
     ...versionHandlers(parts),
+    ...bundleHandlers(parts),
     ...valueHandlers(parts),
   });
 }

@@ -114,14 +114,14 @@ describeOn("versions", testDatabase(), (backend) => {
       expect(bundle!.agent).toMatchObject({ slug: "desk", publishedVersion: 1n });
     });
 
-    it("a bundle that no message can hold is refused", async () => {
-      const small = await configUnderTest(backend, { server: { max_message_bytes: 70_000 } });
+    it("a bundle over the bound is refused, and the bound is named", async () => {
+      const small = await configUnderTest(backend, { bundles: { max_bytes: 10_000 } });
       await using _running = small;
       const calls = small.as();
       await calls.applyAgent({ document: documentOf(desk()) });
       const fault = await faultOf(calls.publishAgent(a));
       expect(fault).toMatchObject({ reason: "BUNDLE_TOO_LARGE", metadata: { stage: "write" } });
-      expect(fault.message).toContain("max_message_bytes to 524288 or more");
+      expect(fault.message).toMatch(/the 10000 that \[bundles\] max_bytes allows: set it to 16384/);
       expect(await faultOf(calls.getBundle(a))).toMatchObject({ reason: "AGENT_NOT_PUBLISHED" });
     });
 

@@ -206,6 +206,8 @@ export function configStoreContract(open: () => Promise<StoreUnderTest>): void {
       expect(await store.resource(other, agent.id, "rules", "a")).toBeUndefined();
       expect(await store.resources(other, agent.id, "rules", wholePage)).toEqual([]);
       expect(await store.bundle(other, agent.id, 1n)).toBeUndefined();
+      const range = { from: 0, bytes: 10 };
+      expect(await store.bundlePiece(other, agent.id, 1n, range)).toBeUndefined();
       expect(await store.versions(other, agent.id, wholePage)).toEqual([]);
       expect(await store.publish(other, agent.id, () => ({ result: "seen" }))).toBeUndefined();
       await store.edit(other, agent.slug, (current) => {
@@ -270,6 +272,12 @@ export function configStoreContract(open: () => Promise<StoreUnderTest>): void {
         Buffer.from(stored.bundle),
       );
       expect(await store.bundle(tenantId, agent.id, 2n)).toBeUndefined();
+      const pieceOf = (from: number, bytes: number) =>
+        store.bundlePiece(tenantId, agent.id, 1n, { from, bytes });
+      const { byteLength: sizeBytes } = stored.bundle;
+      const middle = Buffer.from(stored.bundle.subarray(1, sizeBytes - 1));
+      expect(await pieceOf(1, sizeBytes - 2)).toEqual({ piece: middle, sizeBytes });
+      expect((await pieceOf(sizeBytes - 1, 10))?.piece).toHaveLength(1);
     });
 
     it("lists versions newest first, in pages", async () => {

@@ -112,6 +112,13 @@ export interface ConfigStore {
   versions(tenantId: string, agentId: string, page: Page): Promise<readonly AgentVersion[]>;
   /** A Bundle in protobuf's binary form. */
   bundle(tenantId: string, agentId: string, version: bigint): Promise<Uint8Array | undefined>;
+  /** So many of its bytes, fewer at its end, and how many it has; reads no more than it gives. */
+  bundlePiece(
+    tenantId: string,
+    agentId: string,
+    version: bigint,
+    range: { readonly from: number; readonly bytes: number },
+  ): Promise<{ readonly piece: Uint8Array; readonly sizeBytes: number } | undefined>;
 
   /** Vectors by the hexadecimal SHA-256 of their texts, as far as they are known. */
   vectors(

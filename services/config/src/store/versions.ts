@@ -6,7 +6,10 @@ import { agentRow } from "./drafts.ts";
 import { liveFrom, versionFrom, type VersionRow } from "./rows.ts";
 
 /** Published versions and the vectors that they are compiled with. */
-type Versions = Pick<ConfigStore, "publish" | "versions" | "bundle" | "vectors" | "keepVectors">;
+type Versions = Pick<
+  ConfigStore,
+  "publish" | "versions" | "bundle" | "bundlePiece" | "vectors" | "keepVectors"
+>;
 
 export function postgresVersions(sql: Sql): Versions {
   return {
@@ -43,6 +46,15 @@ export function postgresVersions(sql: Sql): Versions {
         select bundle from agent_versions
         where tenant_id = ${tenantId} and agent_id = ${agentId} and version = ${String(version)}`;
       return row?.bundle;
+    },
+
+    async bundlePiece(tenantId, agentId, version, { from, bytes }) {
+      const [row] = await sql<{ piece: Uint8Array; sizeBytes: number }[]>`
+        select substring(bundle from ${from + 1}::int for ${bytes}::int) as piece,
+               octet_length(bundle) as "sizeBytes"
+        from agent_versions
+        where tenant_id = ${tenantId} and agent_id = ${agentId} and version = ${String(version)}`;
+      return row;
     },
 
     async vectors(tenantId, model, hashes) {
