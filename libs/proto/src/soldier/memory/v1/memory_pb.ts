@@ -211,7 +211,7 @@ export type Claim = Message<"soldier.memory.v1.Claim"> & {
   predicate: string;
 
   /**
-   * What is said of the subject.
+   * What is said of the subject. Unset of an END: of whatever holds.
    *
    * @generated from oneof soldier.memory.v1.Claim.value
    */
@@ -241,7 +241,7 @@ export type Claim = Message<"soldier.memory.v1.Claim"> & {
   validFrom?: Timestamp | undefined;
 
   /**
-   * True until here, excluded; unset is open.
+   * True until here, excluded; unset is open. Of an END: when it ended, unset takes the episode's time.
    *
    * @generated from field: google.protobuf.Timestamp valid_to = 10;
    */
@@ -418,7 +418,8 @@ export type FactVersion = Message<"soldier.memory.v1.FactVersion"> & {
   claimIds: string[];
 
   /**
-   * Why it ended; empty while it holds.
+   * Why it ended: "end", "succession" (another took its place), "masked" (another holds for a bounded time),
+   * "retracted", "merged"; empty while it holds.
    *
    * @generated from field: string close_reason = 13;
    */

@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file soldier/memory/v1/memory_service.proto.
  */
 export const file_soldier_memory_v1_memory_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZzb2xkaWVyL21lbW9yeS92MS9tZW1vcnlfc2VydmljZS5wcm90bxIRc29sZGllci5tZW1vcnkudjEi9AEKDVNlYXJjaFJlcXVlc3QSGgoFcXVlcnkYASABKAlCC7pICHIGEAEYgIACEh0KCWdyb3VwX2lkcxgCIAMoCUIKukgHkgEECAEQZBI0CgllbWJlZGRpbmcYAyABKAsyIS5zb2xkaWVyLm1lbW9yeS52MS5RdWVyeUVtYmVkZGluZxIbCghoaXRzX21heBgEIAEoBUIJukgGGgQYZCgAEiYKBWFzX29mGAUgASgLMhcuc29sZGllci5tZW1vcnkudjEuQXNPZhISCgp0b2tlbnNfbWF4GAYgASgFEhkKEWV4Y2VwdF9zZXNzaW9uX2lkGAcgASgJIi8KDlF1ZXJ5RW1iZWRkaW5nEg0KBW1vZGVsGAEgASgJEg4KBnZhbHVlcxgCIAMoAiI8Cg5TZWFyY2hSZXNwb25zZRIqCgRoaXRzGAEgAygLMhwuc29sZGllci5tZW1vcnkudjEuTWVtb3J5SGl0IssBCg1SZWNhbGxSZXF1ZXN0EhoKBXF1ZXJ5GAEgASgJQgu6SAhyBhABGICAAhIcCgtjdXN0b21lcl9pZBgCIAEoCUIHukgEcgIQARI0CgllbWJlZGRpbmcYAyABKAsyIS5zb2xkaWVyLm1lbW9yeS52MS5RdWVyeUVtYmVkZGluZxIbCghoaXRzX21heBgEIAEoBUIJukgGGgQYZCgAEhkKEWV4Y2VwdF9zZXNzaW9uX2lkGAUgASgJEhIKCnRva2Vuc19tYXgYBiABKAUiPAoOUmVjYWxsUmVzcG9uc2USKgoEaGl0cxgBIAMoCzIcLnNvbGRpZXIubWVtb3J5LnYxLk1lbW9yeUhpdCKnAgoJTWVtb3J5SGl0Ei0KB2VwaXNvZGUYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcGlzb2RlSAASLgoEZmFjdBgCIAEoCzIeLnNvbGRpZXIubWVtb3J5LnYxLkZhY3RWZXJzaW9uSAASLQoHc3VtbWFyeRgDIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLlN1bW1hcnlIABINCgVzY29yZRgEIAEoARJBCgtzY29yZV9wYXJ0cxgFIAMoCzIsLnNvbGRpZXIubWVtb3J5LnYxLk1lbW9yeUhpdC5TY29yZVBhcnRzRW50cnkaMQoPU2NvcmVQYXJ0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAFCBwoFZm91bmQiSAoRQWRkRXBpc29kZVJlcXVlc3QSMwoHZXBpc29kZRgBIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLkVwaXNvZGVCBrpIA8gBASJQChJBZGRFcGlzb2RlUmVzcG9uc2USKwoHZXBpc29kZRgBIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLkVwaXNvZGUSDQoFYWRkZWQYAiABKAgiSQoSQWRkRXBpc29kZXNSZXF1ZXN0EjMKB2VwaXNvZGUYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcGlzb2RlQga6SAPIAQEiOAoTQWRkRXBpc29kZXNSZXNwb25zZRISCgppbmdlc3Rfa2V5GAEgASgJEg0KBWFkZGVkGAIgASgIIjEKEUdldEVwaXNvZGVSZXF1ZXN0EhwKCmVwaXNvZGVfaWQYASABKAlCCLpIBXIDsAEBIkEKEkdldEVwaXNvZGVSZXNwb25zZRIrCgdlcGlzb2RlGAEgASgLMhouc29sZGllci5tZW1vcnkudjEuRXBpc29kZSJjChNMaXN0RXBpc29kZXNSZXF1ZXN0EhkKCGdyb3VwX2lkGAEgASgJQge6SARyAhABEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAMgASgJIl0KFExpc3RFcGlzb2Rlc1Jlc3BvbnNlEiwKCGVwaXNvZGVzGAEgAygLMhouc29sZGllci5tZW1vcnkudjEuRXBpc29kZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoQQWRkQ2xhaW1zUmVxdWVzdBI1CgZjbGFpbXMYASADKAsyGC5zb2xkaWVyLm1lbW9yeS52MS5DbGFpbUILukgIkgEFCAEQ6AciPQoRQWRkQ2xhaW1zUmVzcG9uc2USKAoGY2xhaW1zGAEgAygLMhguc29sZGllci5tZW1vcnkudjEuQ2xhaW0izwIKEVF1ZXJ5RmFjdHNSZXF1ZXN0Eh0KCWdyb3VwX2lkcxgBIAMoCUIKukgHkgEECAEQZBIPCgdzdWJqZWN0GAIgASgJEhIKCnByZWRpY2F0ZXMYAyADKAkSDgoGb2JqZWN0GAQgASgJEiYKBWFzX29mGAUgASgLMhcuc29sZGllci5tZW1vcnkudjEuQXNPZhIpCgRtb2RlGAYgASgOMhsuc29sZGllci5tZW1vcnkudjEuRmFjdE1vZGUSMAoMb3ZlcmxhcF9mcm9tGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpvdmVybGFwX3RvGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCglwYWdlX3NpemUYCSABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgKIAEoCSJcChJRdWVyeUZhY3RzUmVzcG9uc2USLQoFZmFjdHMYASADKAsyHi5zb2xkaWVyLm1lbW9yeS52MS5GYWN0VmVyc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkicQoTTGlzdEVudGl0aWVzUmVxdWVzdBIZCghncm91cF9pZBgBIAEoCUIHukgEcgIQARIMCgRuYW1lGAIgASgJEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAQgASgJIlwKFExpc3RFbnRpdGllc1Jlc3BvbnNlEisKCGVudGl0aWVzGAEgAygLMhkuc29sZGllci5tZW1vcnkudjEuRW50aXR5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ0ChBXYWxrR3JhcGhSZXF1ZXN0EhoKCWVudGl0eV9pZBgBIAEoCUIHukgEcgIQARIcCglkZXB0aF9tYXgYAiABKAVCCbpIBhoEGAUoABImCgVhc19vZhgDIAEoCzIXLnNvbGRpZXIubWVtb3J5LnYxLkFzT2YiSwoRV2Fsa0dyYXBoUmVzcG9uc2USNgoNcmVsYXRpb25zaGlwcxgBIAMoCzIfLnNvbGRpZXIubWVtb3J5LnYxLlJlbGF0aW9uc2hpcCJoChRNZXJnZUVudGl0aWVzUmVxdWVzdBIfCg5mcm9tX2VudGl0eV9pZBgBIAEoCUIHukgEcgIQARIdCgx0b19lbnRpdHlfaWQYAiABKAlCB7pIBHICEAESEAoIZXZpZGVuY2UYAyABKAkiRgoVTWVyZ2VFbnRpdGllc1Jlc3BvbnNlEi0KBW1lcmdlGAEgASgLMh4uc29sZGllci5tZW1vcnkudjEuRW50aXR5TWVyZ2UiNAoWVW5tZXJnZUVudGl0aWVzUmVxdWVzdBIaCghtZXJnZV9pZBgBIAEoCUIIukgFcgOwAQEiSAoXVW5tZXJnZUVudGl0aWVzUmVzcG9uc2USLQoFbWVyZ2UYASABKAsyHi5zb2xkaWVyLm1lbW9yeS52MS5FbnRpdHlNZXJnZSJkChRMaXN0U3VtbWFyaWVzUmVxdWVzdBIZCghncm91cF9pZBgBIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgDIAEoCSJfChVMaXN0U3VtbWFyaWVzUmVzcG9uc2USLQoJc3VtbWFyaWVzGAEgAygLMhouc29sZGllci5tZW1vcnkudjEuU3VtbWFyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUwoUU2V0UHJlZGljYXRlc1JlcXVlc3QSOwoKcHJlZGljYXRlcxgBIAMoCzIcLnNvbGRpZXIubWVtb3J5LnYxLlByZWRpY2F0ZUIJukgGkgEDEOgHIkkKFVNldFByZWRpY2F0ZXNSZXNwb25zZRIwCgpwcmVkaWNhdGVzGAEgAygLMhwuc29sZGllci5tZW1vcnkudjEuUHJlZGljYXRlIoQBCgxFcmFzZVJlcXVlc3QSFAoKZXBpc29kZV9pZBgBIAEoCUgAEhQKCnNlc3Npb25faWQYAiABKAlIABIVCgtjdXN0b21lcl9pZBgDIAEoCUgAEhAKBnRlbmFudBgEIAEoCEgAEg8KB2RyeV9ydW4YBSABKAhCDgoFc2NvcGUSBbpIAggBIpQBCg1FcmFzZVJlc3BvbnNlEhYKDmNlcnRpZmljYXRlX2lkGAEgASgJEjwKBmVyYXNlZBgCIAMoCzIsLnNvbGRpZXIubWVtb3J5LnYxLkVyYXNlUmVzcG9uc2UuRXJhc2VkRW50cnkaLQoLRXJhc2VkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASp8CghGYWN0TW9kZRIZChVGQUNUX01PREVfVU5TUEVDSUZJRUQQABIVChFGQUNUX01PREVfQ1VSUkVOVBABEhAKDEZBQ1RfTU9ERV9BVBACEhUKEUZBQ1RfTU9ERV9PVkVSTEFQEAMSFQoRRkFDVF9NT0RFX0hJU1RPUlkQBDKgEAoNTWVtb3J5U2VydmljZRJ6CgZTZWFyY2gSIC5zb2xkaWVyLm1lbW9yeS52MS5TZWFyY2hSZXF1ZXN0GiEuc29sZGllci5tZW1vcnkudjEuU2VhcmNoUmVzcG9uc2UiK5ACAerHGAhvcGVyYXRvcoLT5JMCFjoBKiIRL3YxL21lbW9yeTpzZWFyY2gSUgoGUmVjYWxsEiAuc29sZGllci5tZW1vcnkudjEuUmVjYWxsUmVxdWVzdBohLnNvbGRpZXIubWVtb3J5LnYxLlJlY2FsbFJlc3BvbnNlIgOQAgESjgEKCkFkZEVwaXNvZGUSJC5zb2xkaWVyLm1lbW9yeS52MS5BZGRFcGlzb2RlUmVxdWVzdBolLnNvbGRpZXIubWVtb3J5LnYxLkFkZEVwaXNvZGVSZXNwb25zZSIzkAIC6scYCG9wZXJhdG9ygtPkkwIeOgdlcGlzb2RlIhMvdjEvbWVtb3J5L2VwaXNvZGVzEm4KC0FkZEVwaXNvZGVzEiUuc29sZGllci5tZW1vcnkudjEuQWRkRXBpc29kZXNSZXF1ZXN0GiYuc29sZGllci5tZW1vcnkudjEuQWRkRXBpc29kZXNSZXNwb25zZSIM6scYCG9wZXJhdG9yKAEwARKSAQoKR2V0RXBpc29kZRIkLnNvbGRpZXIubWVtb3J5LnYxLkdldEVwaXNvZGVSZXF1ZXN0GiUuc29sZGllci5tZW1vcnkudjEuR2V0RXBpc29kZVJlc3BvbnNlIjeQAgHqxxgIb3BlcmF0b3KC0+STAiISIC92MS9tZW1vcnkvZXBpc29kZXMve2VwaXNvZGVfaWR9EosBCgxMaXN0RXBpc29kZXMSJi5zb2xkaWVyLm1lbW9yeS52MS5MaXN0RXBpc29kZXNSZXF1ZXN0Gicuc29sZGllci5tZW1vcnkudjEuTGlzdEVwaXNvZGVzUmVzcG9uc2UiKpACAerHGAhvcGVyYXRvcoLT5JMCFRITL3YxL21lbW9yeS9lcGlzb2RlcxKDAQoJQWRkQ2xhaW1zEiMuc29sZGllci5tZW1vcnkudjEuQWRkQ2xhaW1zUmVxdWVzdBokLnNvbGRpZXIubWVtb3J5LnYxLkFkZENsYWltc1Jlc3BvbnNlIiuQAgLqxxgIb3BlcmF0b3KC0+STAhY6ASoiES92MS9tZW1vcnkvY2xhaW1zEosBCgpRdWVyeUZhY3RzEiQuc29sZGllci5tZW1vcnkudjEuUXVlcnlGYWN0c1JlcXVlc3QaJS5zb2xkaWVyLm1lbW9yeS52MS5RdWVyeUZhY3RzUmVzcG9uc2UiMJACAerHGAhvcGVyYXRvcoLT5JMCGzoBKiIWL3YxL21lbW9yeS9mYWN0czpxdWVyeRKLAQoMTGlzdEVudGl0aWVzEiYuc29sZGllci5tZW1vcnkudjEuTGlzdEVudGl0aWVzUmVxdWVzdBonLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RFbnRpdGllc1Jlc3BvbnNlIiqQAgHqxxgIb3BlcmF0b3KC0+STAhUSEy92MS9tZW1vcnkvZW50aXRpZXMSnAEKCVdhbGtHcmFwaBIjLnNvbGRpZXIubWVtb3J5LnYxLldhbGtHcmFwaFJlcXVlc3QaJC5zb2xkaWVyLm1lbW9yeS52MS5XYWxrR3JhcGhSZXNwb25zZSJEkAIB6scYCG9wZXJhdG9ygtPkkwIvEi0vdjEvbWVtb3J5L2VudGl0aWVzL3tlbnRpdHlfaWR9L3JlbGF0aW9uc2hpcHMSlwEKDU1lcmdlRW50aXRpZXMSJy5zb2xkaWVyLm1lbW9yeS52MS5NZXJnZUVudGl0aWVzUmVxdWVzdBooLnNvbGRpZXIubWVtb3J5LnYxLk1lcmdlRW50aXRpZXNSZXNwb25zZSIzkAIC6scYCG9wZXJhdG9ygtPkkwIeOgEqIhkvdjEvbWVtb3J5L2VudGl0aWVzOm1lcmdlEp8BCg9Vbm1lcmdlRW50aXRpZXMSKS5zb2xkaWVyLm1lbW9yeS52MS5Vbm1lcmdlRW50aXRpZXNSZXF1ZXN0Giouc29sZGllci5tZW1vcnkudjEuVW5tZXJnZUVudGl0aWVzUmVzcG9uc2UiNZACAurHGAhvcGVyYXRvcoLT5JMCIDoBKiIbL3YxL21lbW9yeS9lbnRpdGllczp1bm1lcmdlEo8BCg1MaXN0U3VtbWFyaWVzEicuc29sZGllci5tZW1vcnkudjEuTGlzdFN1bW1hcmllc1JlcXVlc3QaKC5zb2xkaWVyLm1lbW9yeS52MS5MaXN0U3VtbWFyaWVzUmVzcG9uc2UiK5ACAerHGAhvcGVyYXRvcoLT5JMCFhIUL3YxL21lbW9yeS9zdW1tYXJpZXMSkwEKDVNldFByZWRpY2F0ZXMSJy5zb2xkaWVyLm1lbW9yeS52MS5TZXRQcmVkaWNhdGVzUmVxdWVzdBooLnNvbGRpZXIubWVtb3J5LnYxLlNldFByZWRpY2F0ZXNSZXNwb25zZSIvkAIC6scYCG9wZXJhdG9ygtPkkwIaOgEqGhUvdjEvbWVtb3J5L3ByZWRpY2F0ZXMSdgoFRXJhc2USHy5zb2xkaWVyLm1lbW9yeS52MS5FcmFzZVJlcXVlc3QaIC5zb2xkaWVyLm1lbW9yeS52MS5FcmFzZVJlc3BvbnNlIiqQAgLqxxgIb3BlcmF0b3KC0+STAhU6ASoiEC92MS9tZW1vcnk6ZXJhc2ViBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_soldier_common_v1_access, file_soldier_memory_v1_memory]);
+  fileDesc("CiZzb2xkaWVyL21lbW9yeS92MS9tZW1vcnlfc2VydmljZS5wcm90bxIRc29sZGllci5tZW1vcnkudjEi9AEKDVNlYXJjaFJlcXVlc3QSGgoFcXVlcnkYASABKAlCC7pICHIGEAEYgIACEh0KCWdyb3VwX2lkcxgCIAMoCUIKukgHkgEECAEQZBI0CgllbWJlZGRpbmcYAyABKAsyIS5zb2xkaWVyLm1lbW9yeS52MS5RdWVyeUVtYmVkZGluZxIbCghoaXRzX21heBgEIAEoBUIJukgGGgQYZCgAEiYKBWFzX29mGAUgASgLMhcuc29sZGllci5tZW1vcnkudjEuQXNPZhISCgp0b2tlbnNfbWF4GAYgASgFEhkKEWV4Y2VwdF9zZXNzaW9uX2lkGAcgASgJIi8KDlF1ZXJ5RW1iZWRkaW5nEg0KBW1vZGVsGAEgASgJEg4KBnZhbHVlcxgCIAMoAiI8Cg5TZWFyY2hSZXNwb25zZRIqCgRoaXRzGAEgAygLMhwuc29sZGllci5tZW1vcnkudjEuTWVtb3J5SGl0IssBCg1SZWNhbGxSZXF1ZXN0EhoKBXF1ZXJ5GAEgASgJQgu6SAhyBhABGICAAhIcCgtjdXN0b21lcl9pZBgCIAEoCUIHukgEcgIQARI0CgllbWJlZGRpbmcYAyABKAsyIS5zb2xkaWVyLm1lbW9yeS52MS5RdWVyeUVtYmVkZGluZxIbCghoaXRzX21heBgEIAEoBUIJukgGGgQYZCgAEhkKEWV4Y2VwdF9zZXNzaW9uX2lkGAUgASgJEhIKCnRva2Vuc19tYXgYBiABKAUiPAoOUmVjYWxsUmVzcG9uc2USKgoEaGl0cxgBIAMoCzIcLnNvbGRpZXIubWVtb3J5LnYxLk1lbW9yeUhpdCKnAgoJTWVtb3J5SGl0Ei0KB2VwaXNvZGUYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcGlzb2RlSAASLgoEZmFjdBgCIAEoCzIeLnNvbGRpZXIubWVtb3J5LnYxLkZhY3RWZXJzaW9uSAASLQoHc3VtbWFyeRgDIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLlN1bW1hcnlIABINCgVzY29yZRgEIAEoARJBCgtzY29yZV9wYXJ0cxgFIAMoCzIsLnNvbGRpZXIubWVtb3J5LnYxLk1lbW9yeUhpdC5TY29yZVBhcnRzRW50cnkaMQoPU2NvcmVQYXJ0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAFCBwoFZm91bmQiSAoRQWRkRXBpc29kZVJlcXVlc3QSMwoHZXBpc29kZRgBIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLkVwaXNvZGVCBrpIA8gBASJQChJBZGRFcGlzb2RlUmVzcG9uc2USKwoHZXBpc29kZRgBIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLkVwaXNvZGUSDQoFYWRkZWQYAiABKAgiSQoSQWRkRXBpc29kZXNSZXF1ZXN0EjMKB2VwaXNvZGUYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcGlzb2RlQga6SAPIAQEiOAoTQWRkRXBpc29kZXNSZXNwb25zZRISCgppbmdlc3Rfa2V5GAEgASgJEg0KBWFkZGVkGAIgASgIIjEKEUdldEVwaXNvZGVSZXF1ZXN0EhwKCmVwaXNvZGVfaWQYASABKAlCCLpIBXIDsAEBIkEKEkdldEVwaXNvZGVSZXNwb25zZRIrCgdlcGlzb2RlGAEgASgLMhouc29sZGllci5tZW1vcnkudjEuRXBpc29kZSJjChNMaXN0RXBpc29kZXNSZXF1ZXN0EhkKCGdyb3VwX2lkGAEgASgJQge6SARyAhABEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAMgASgJIl0KFExpc3RFcGlzb2Rlc1Jlc3BvbnNlEiwKCGVwaXNvZGVzGAEgAygLMhouc29sZGllci5tZW1vcnkudjEuRXBpc29kZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoQQWRkQ2xhaW1zUmVxdWVzdBI1CgZjbGFpbXMYASADKAsyGC5zb2xkaWVyLm1lbW9yeS52MS5DbGFpbUILukgIkgEFCAEQ6AcibgoRQWRkQ2xhaW1zUmVzcG9uc2USKAoGY2xhaW1zGAEgAygLMhguc29sZGllci5tZW1vcnkudjEuQ2xhaW0SLwoGcGFya2VkGAIgASgLMh8uc29sZGllci5tZW1vcnkudjEuUGFya2VkQ2xhaW1zIq4BCgxQYXJrZWRDbGFpbXMSCgoCaWQYASABKAkSEAoIZ3JvdXBfaWQYAiABKAkSKAoGY2xhaW1zGAMgAygLMhguc29sZGllci5tZW1vcnkudjEuQ2xhaW0SEwoLZmFjdHNfZW5kZWQYBCABKAUSEgoKZmFjdHNfaGVsZBgFIAEoBRItCglwYXJrZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkwKF0xpc3RQYXJrZWRDbGFpbXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAIgASgJImQKGExpc3RQYXJrZWRDbGFpbXNSZXNwb25zZRIvCgZwYXJrZWQYASADKAsyHy5zb2xkaWVyLm1lbW9yeS52MS5QYXJrZWRDbGFpbXMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkgKGVJldmlld1BhcmtlZENsYWltc1JlcXVlc3QSGwoJcGFya2VkX2lkGAEgASgJQgi6SAVyA7ABARIOCgZhY2NlcHQYAiABKAgiRgoaUmV2aWV3UGFya2VkQ2xhaW1zUmVzcG9uc2USKAoGY2xhaW1zGAEgAygLMhguc29sZGllci5tZW1vcnkudjEuQ2xhaW0iTgoSQWRkRW50aXRpZXNSZXF1ZXN0EjgKCGVudGl0aWVzGAEgAygLMhkuc29sZGllci5tZW1vcnkudjEuRW50aXR5Qgu6SAiSAQUIARDoByJCChNBZGRFbnRpdGllc1Jlc3BvbnNlEisKCGVudGl0aWVzGAEgAygLMhkuc29sZGllci5tZW1vcnkudjEuRW50aXR5Is8CChFRdWVyeUZhY3RzUmVxdWVzdBIdCglncm91cF9pZHMYASADKAlCCrpIB5IBBAgBEGQSDwoHc3ViamVjdBgCIAEoCRISCgpwcmVkaWNhdGVzGAMgAygJEg4KBm9iamVjdBgEIAEoCRImCgVhc19vZhgFIAEoCzIXLnNvbGRpZXIubWVtb3J5LnYxLkFzT2YSKQoEbW9kZRgGIAEoDjIbLnNvbGRpZXIubWVtb3J5LnYxLkZhY3RNb2RlEjAKDG92ZXJsYXBfZnJvbRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKb3ZlcmxhcF90bxgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoJcGFnZV9zaXplGAkgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YCiABKAkiXAoSUXVlcnlGYWN0c1Jlc3BvbnNlEi0KBWZhY3RzGAEgAygLMh4uc29sZGllci5tZW1vcnkudjEuRmFjdFZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInEKE0xpc3RFbnRpdGllc1JlcXVlc3QSGQoIZ3JvdXBfaWQYASABKAlCB7pIBHICEAESDAoEbmFtZRgCIAEoCRIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgEIAEoCSJcChRMaXN0RW50aXRpZXNSZXNwb25zZRIrCghlbnRpdGllcxgBIAMoCzIZLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidAoQV2Fsa0dyYXBoUmVxdWVzdBIaCgllbnRpdHlfaWQYASABKAlCB7pIBHICEAESHAoJZGVwdGhfbWF4GAIgASgFQgm6SAYaBBgFKAASJgoFYXNfb2YYAyABKAsyFy5zb2xkaWVyLm1lbW9yeS52MS5Bc09mIksKEVdhbGtHcmFwaFJlc3BvbnNlEjYKDXJlbGF0aW9uc2hpcHMYASADKAsyHy5zb2xkaWVyLm1lbW9yeS52MS5SZWxhdGlvbnNoaXAiaAoUTWVyZ2VFbnRpdGllc1JlcXVlc3QSHwoOZnJvbV9lbnRpdHlfaWQYASABKAlCB7pIBHICEAESHQoMdG9fZW50aXR5X2lkGAIgASgJQge6SARyAhABEhAKCGV2aWRlbmNlGAMgASgJIkYKFU1lcmdlRW50aXRpZXNSZXNwb25zZRItCgVtZXJnZRgBIAEoCzIeLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eU1lcmdlIjQKFlVubWVyZ2VFbnRpdGllc1JlcXVlc3QSGgoIbWVyZ2VfaWQYASABKAlCCLpIBXIDsAEBIkgKF1VubWVyZ2VFbnRpdGllc1Jlc3BvbnNlEi0KBW1lcmdlGAEgASgLMh4uc29sZGllci5tZW1vcnkudjEuRW50aXR5TWVyZ2UiZAoUTGlzdFN1bW1hcmllc1JlcXVlc3QSGQoIZ3JvdXBfaWQYASABKAlCB7pIBHICEAESHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoVTGlzdFN1bW1hcmllc1Jlc3BvbnNlEi0KCXN1bW1hcmllcxgBIAMoCzIaLnNvbGRpZXIubWVtb3J5LnYxLlN1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlMKFFNldFByZWRpY2F0ZXNSZXF1ZXN0EjsKCnByZWRpY2F0ZXMYASADKAsyHC5zb2xkaWVyLm1lbW9yeS52MS5QcmVkaWNhdGVCCbpIBpIBAxDoByJJChVTZXRQcmVkaWNhdGVzUmVzcG9uc2USMAoKcHJlZGljYXRlcxgBIAMoCzIcLnNvbGRpZXIubWVtb3J5LnYxLlByZWRpY2F0ZSKEAQoMRXJhc2VSZXF1ZXN0EhQKCmVwaXNvZGVfaWQYASABKAlIABIUCgpzZXNzaW9uX2lkGAIgASgJSAASFQoLY3VzdG9tZXJfaWQYAyABKAlIABIQCgZ0ZW5hbnQYBCABKAhIABIPCgdkcnlfcnVuGAUgASgIQg4KBXNjb3BlEgW6SAIIASKUAQoNRXJhc2VSZXNwb25zZRIWCg5jZXJ0aWZpY2F0ZV9pZBgBIAEoCRI8CgZlcmFzZWQYAiADKAsyLC5zb2xkaWVyLm1lbW9yeS52MS5FcmFzZVJlc3BvbnNlLkVyYXNlZEVudHJ5Gi0KC0VyYXNlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEqfAoIRmFjdE1vZGUSGQoVRkFDVF9NT0RFX1VOU1BFQ0lGSUVEEAASFQoRRkFDVF9NT0RFX0NVUlJFTlQQARIQCgxGQUNUX01PREVfQVQQAhIVChFGQUNUX01PREVfT1ZFUkxBUBADEhUKEUZBQ1RfTU9ERV9ISVNUT1JZEAQy9RMKDU1lbW9yeVNlcnZpY2USegoGU2VhcmNoEiAuc29sZGllci5tZW1vcnkudjEuU2VhcmNoUmVxdWVzdBohLnNvbGRpZXIubWVtb3J5LnYxLlNlYXJjaFJlc3BvbnNlIiuQAgHqxxgIb3BlcmF0b3KC0+STAhY6ASoiES92MS9tZW1vcnk6c2VhcmNoElIKBlJlY2FsbBIgLnNvbGRpZXIubWVtb3J5LnYxLlJlY2FsbFJlcXVlc3QaIS5zb2xkaWVyLm1lbW9yeS52MS5SZWNhbGxSZXNwb25zZSIDkAIBEo4BCgpBZGRFcGlzb2RlEiQuc29sZGllci5tZW1vcnkudjEuQWRkRXBpc29kZVJlcXVlc3QaJS5zb2xkaWVyLm1lbW9yeS52MS5BZGRFcGlzb2RlUmVzcG9uc2UiM5ACAurHGAhvcGVyYXRvcoLT5JMCHjoHZXBpc29kZSITL3YxL21lbW9yeS9lcGlzb2RlcxJuCgtBZGRFcGlzb2RlcxIlLnNvbGRpZXIubWVtb3J5LnYxLkFkZEVwaXNvZGVzUmVxdWVzdBomLnNvbGRpZXIubWVtb3J5LnYxLkFkZEVwaXNvZGVzUmVzcG9uc2UiDOrHGAhvcGVyYXRvcigBMAESkgEKCkdldEVwaXNvZGUSJC5zb2xkaWVyLm1lbW9yeS52MS5HZXRFcGlzb2RlUmVxdWVzdBolLnNvbGRpZXIubWVtb3J5LnYxLkdldEVwaXNvZGVSZXNwb25zZSI3kAIB6scYCG9wZXJhdG9ygtPkkwIiEiAvdjEvbWVtb3J5L2VwaXNvZGVzL3tlcGlzb2RlX2lkfRKLAQoMTGlzdEVwaXNvZGVzEiYuc29sZGllci5tZW1vcnkudjEuTGlzdEVwaXNvZGVzUmVxdWVzdBonLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RFcGlzb2Rlc1Jlc3BvbnNlIiqQAgHqxxgIb3BlcmF0b3KC0+STAhUSEy92MS9tZW1vcnkvZXBpc29kZXMSgwEKCUFkZENsYWltcxIjLnNvbGRpZXIubWVtb3J5LnYxLkFkZENsYWltc1JlcXVlc3QaJC5zb2xkaWVyLm1lbW9yeS52MS5BZGRDbGFpbXNSZXNwb25zZSIrkAIC6scYCG9wZXJhdG9ygtPkkwIWOgEqIhEvdjEvbWVtb3J5L2NsYWltcxKLAQoKUXVlcnlGYWN0cxIkLnNvbGRpZXIubWVtb3J5LnYxLlF1ZXJ5RmFjdHNSZXF1ZXN0GiUuc29sZGllci5tZW1vcnkudjEuUXVlcnlGYWN0c1Jlc3BvbnNlIjCQAgHqxxgIb3BlcmF0b3KC0+STAhs6ASoiFi92MS9tZW1vcnkvZmFjdHM6cXVlcnkSnAEKEExpc3RQYXJrZWRDbGFpbXMSKi5zb2xkaWVyLm1lbW9yeS52MS5MaXN0UGFya2VkQ2xhaW1zUmVxdWVzdBorLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RQYXJrZWRDbGFpbXNSZXNwb25zZSIvkAIB6scYCG9wZXJhdG9ygtPkkwIaEhgvdjEvbWVtb3J5L2NsYWltczpwYXJrZWQSpQEKElJldmlld1BhcmtlZENsYWltcxIsLnNvbGRpZXIubWVtb3J5LnYxLlJldmlld1BhcmtlZENsYWltc1JlcXVlc3QaLS5zb2xkaWVyLm1lbW9yeS52MS5SZXZpZXdQYXJrZWRDbGFpbXNSZXNwb25zZSIykAIC6scYCG9wZXJhdG9ygtPkkwIdOgEqIhgvdjEvbWVtb3J5L2NsYWltczpyZXZpZXcSiwEKC0FkZEVudGl0aWVzEiUuc29sZGllci5tZW1vcnkudjEuQWRkRW50aXRpZXNSZXF1ZXN0GiYuc29sZGllci5tZW1vcnkudjEuQWRkRW50aXRpZXNSZXNwb25zZSItkAIC6scYCG9wZXJhdG9ygtPkkwIYOgEqIhMvdjEvbWVtb3J5L2VudGl0aWVzEosBCgxMaXN0RW50aXRpZXMSJi5zb2xkaWVyLm1lbW9yeS52MS5MaXN0RW50aXRpZXNSZXF1ZXN0Gicuc29sZGllci5tZW1vcnkudjEuTGlzdEVudGl0aWVzUmVzcG9uc2UiKpACAerHGAhvcGVyYXRvcoLT5JMCFRITL3YxL21lbW9yeS9lbnRpdGllcxKcAQoJV2Fsa0dyYXBoEiMuc29sZGllci5tZW1vcnkudjEuV2Fsa0dyYXBoUmVxdWVzdBokLnNvbGRpZXIubWVtb3J5LnYxLldhbGtHcmFwaFJlc3BvbnNlIkSQAgHqxxgIb3BlcmF0b3KC0+STAi8SLS92MS9tZW1vcnkvZW50aXRpZXMve2VudGl0eV9pZH0vcmVsYXRpb25zaGlwcxKXAQoNTWVyZ2VFbnRpdGllcxInLnNvbGRpZXIubWVtb3J5LnYxLk1lcmdlRW50aXRpZXNSZXF1ZXN0Giguc29sZGllci5tZW1vcnkudjEuTWVyZ2VFbnRpdGllc1Jlc3BvbnNlIjOQAgLqxxgIb3BlcmF0b3KC0+STAh46ASoiGS92MS9tZW1vcnkvZW50aXRpZXM6bWVyZ2USnwEKD1VubWVyZ2VFbnRpdGllcxIpLnNvbGRpZXIubWVtb3J5LnYxLlVubWVyZ2VFbnRpdGllc1JlcXVlc3QaKi5zb2xkaWVyLm1lbW9yeS52MS5Vbm1lcmdlRW50aXRpZXNSZXNwb25zZSI1kAIC6scYCG9wZXJhdG9ygtPkkwIgOgEqIhsvdjEvbWVtb3J5L2VudGl0aWVzOnVubWVyZ2USjwEKDUxpc3RTdW1tYXJpZXMSJy5zb2xkaWVyLm1lbW9yeS52MS5MaXN0U3VtbWFyaWVzUmVxdWVzdBooLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RTdW1tYXJpZXNSZXNwb25zZSIrkAIB6scYCG9wZXJhdG9ygtPkkwIWEhQvdjEvbWVtb3J5L3N1bW1hcmllcxKTAQoNU2V0UHJlZGljYXRlcxInLnNvbGRpZXIubWVtb3J5LnYxLlNldFByZWRpY2F0ZXNSZXF1ZXN0Giguc29sZGllci5tZW1vcnkudjEuU2V0UHJlZGljYXRlc1Jlc3BvbnNlIi+QAgLqxxgIb3BlcmF0b3KC0+STAho6ASoaFS92MS9tZW1vcnkvcHJlZGljYXRlcxJ2CgVFcmFzZRIfLnNvbGRpZXIubWVtb3J5LnYxLkVyYXNlUmVxdWVzdBogLnNvbGRpZXIubWVtb3J5LnYxLkVyYXNlUmVzcG9uc2UiKpACAurHGAhvcGVyYXRvcoLT5JMCFToBKiIQL3YxL21lbW9yeTplcmFzZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_soldier_common_v1_access, file_soldier_memory_v1_memory]);
 
 /**
  * SearchRequest.
@@ -479,7 +479,8 @@ export const ListEpisodesResponseSchema: GenMessage<ListEpisodesResponse> = /*@_
  */
 export type AddClaimsRequest = Message<"soldier.memory.v1.AddClaimsRequest"> & {
   /**
-   * Claims; id and recorded_at are given by the service when empty.
+   * Claims of one group, stored together or not at all. An id is given by the service when empty: by what
+   * is said where, for a claim with an episode, so that it is stored once. recorded_at stays unset.
    *
    * @generated from field: repeated soldier.memory.v1.Claim claims = 1;
    */
@@ -500,11 +501,18 @@ export const AddClaimsRequestSchema: GenMessage<AddClaimsRequest> = /*@__PURE__*
  */
 export type AddClaimsResponse = Message<"soldier.memory.v1.AddClaimsResponse"> & {
   /**
-   * As stored.
+   * As stored; empty when they were parked.
    *
    * @generated from field: repeated soldier.memory.v1.Claim claims = 1;
    */
   claims: Claim[];
+
+  /**
+   * Set when they wait for a person instead.
+   *
+   * @generated from field: soldier.memory.v1.ParkedClaims parked = 2;
+   */
+  parked?: ParkedClaims | undefined;
 };
 
 /**
@@ -513,6 +521,209 @@ export type AddClaimsResponse = Message<"soldier.memory.v1.AddClaimsResponse"> &
  */
 export const AddClaimsResponseSchema: GenMessage<AddClaimsResponse> = /*@__PURE__*/
   messageDesc(file_soldier_memory_v1_memory_service, 15);
+
+/**
+ * ParkedClaims were not stored: they would end unusually many facts of their group.
+ *
+ * @generated from message soldier.memory.v1.ParkedClaims
+ */
+export type ParkedClaims = Message<"soldier.memory.v1.ParkedClaims"> & {
+  /**
+   * UUIDv7.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The group.
+   *
+   * @generated from field: string group_id = 2;
+   */
+  groupId: string;
+
+  /**
+   * What was to be stored.
+   *
+   * @generated from field: repeated soldier.memory.v1.Claim claims = 3;
+   */
+  claims: Claim[];
+
+  /**
+   * Facts that they would have ended.
+   *
+   * @generated from field: int32 facts_ended = 4;
+   */
+  factsEnded: number;
+
+  /**
+   * Facts of the group that held.
+   *
+   * @generated from field: int32 facts_held = 5;
+   */
+  factsHeld: number;
+
+  /**
+   * When they were parked.
+   *
+   * @generated from field: google.protobuf.Timestamp parked_at = 6;
+   */
+  parkedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ParkedClaims.
+ * Use `create(ParkedClaimsSchema)` to create a new message.
+ */
+export const ParkedClaimsSchema: GenMessage<ParkedClaims> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 16);
+
+/**
+ * ListParkedClaimsRequest.
+ *
+ * @generated from message soldier.memory.v1.ListParkedClaimsRequest
+ */
+export type ListParkedClaimsRequest = Message<"soldier.memory.v1.ListParkedClaimsRequest"> & {
+  /**
+   * At most so many, 50 when 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * From the page before; empty for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ListParkedClaimsRequest.
+ * Use `create(ListParkedClaimsRequestSchema)` to create a new message.
+ */
+export const ListParkedClaimsRequestSchema: GenMessage<ListParkedClaimsRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 17);
+
+/**
+ * ListParkedClaimsResponse.
+ *
+ * @generated from message soldier.memory.v1.ListParkedClaimsResponse
+ */
+export type ListParkedClaimsResponse = Message<"soldier.memory.v1.ListParkedClaimsResponse"> & {
+  /**
+   * The earliest first.
+   *
+   * @generated from field: repeated soldier.memory.v1.ParkedClaims parked = 1;
+   */
+  parked: ParkedClaims[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ListParkedClaimsResponse.
+ * Use `create(ListParkedClaimsResponseSchema)` to create a new message.
+ */
+export const ListParkedClaimsResponseSchema: GenMessage<ListParkedClaimsResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 18);
+
+/**
+ * ReviewParkedClaimsRequest.
+ *
+ * @generated from message soldier.memory.v1.ReviewParkedClaimsRequest
+ */
+export type ReviewParkedClaimsRequest = Message<"soldier.memory.v1.ReviewParkedClaimsRequest"> & {
+  /**
+   * What was parked.
+   *
+   * @generated from field: string parked_id = 1;
+   */
+  parkedId: string;
+
+  /**
+   * Store them; otherwise they are dropped.
+   *
+   * @generated from field: bool accept = 2;
+   */
+  accept: boolean;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ReviewParkedClaimsRequest.
+ * Use `create(ReviewParkedClaimsRequestSchema)` to create a new message.
+ */
+export const ReviewParkedClaimsRequestSchema: GenMessage<ReviewParkedClaimsRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 19);
+
+/**
+ * ReviewParkedClaimsResponse.
+ *
+ * @generated from message soldier.memory.v1.ReviewParkedClaimsResponse
+ */
+export type ReviewParkedClaimsResponse = Message<"soldier.memory.v1.ReviewParkedClaimsResponse"> & {
+  /**
+   * As stored; empty when they were dropped.
+   *
+   * @generated from field: repeated soldier.memory.v1.Claim claims = 1;
+   */
+  claims: Claim[];
+};
+
+/**
+ * Describes the message soldier.memory.v1.ReviewParkedClaimsResponse.
+ * Use `create(ReviewParkedClaimsResponseSchema)` to create a new message.
+ */
+export const ReviewParkedClaimsResponseSchema: GenMessage<ReviewParkedClaimsResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 20);
+
+/**
+ * AddEntitiesRequest.
+ *
+ * @generated from message soldier.memory.v1.AddEntitiesRequest
+ */
+export type AddEntitiesRequest = Message<"soldier.memory.v1.AddEntitiesRequest"> & {
+  /**
+   * Entities of any groups; the id is given by the service when empty. canonical_id and recorded_at are not read.
+   *
+   * @generated from field: repeated soldier.memory.v1.Entity entities = 1;
+   */
+  entities: Entity[];
+};
+
+/**
+ * Describes the message soldier.memory.v1.AddEntitiesRequest.
+ * Use `create(AddEntitiesRequestSchema)` to create a new message.
+ */
+export const AddEntitiesRequestSchema: GenMessage<AddEntitiesRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 21);
+
+/**
+ * AddEntitiesResponse.
+ *
+ * @generated from message soldier.memory.v1.AddEntitiesResponse
+ */
+export type AddEntitiesResponse = Message<"soldier.memory.v1.AddEntitiesResponse"> & {
+  /**
+   * As stored, in the order given.
+   *
+   * @generated from field: repeated soldier.memory.v1.Entity entities = 1;
+   */
+  entities: Entity[];
+};
+
+/**
+ * Describes the message soldier.memory.v1.AddEntitiesResponse.
+ * Use `create(AddEntitiesResponseSchema)` to create a new message.
+ */
+export const AddEntitiesResponseSchema: GenMessage<AddEntitiesResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 22);
 
 /**
  * QueryFactsRequest.
@@ -596,7 +807,7 @@ export type QueryFactsRequest = Message<"soldier.memory.v1.QueryFactsRequest"> &
  * Use `create(QueryFactsRequestSchema)` to create a new message.
  */
 export const QueryFactsRequestSchema: GenMessage<QueryFactsRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 16);
+  messageDesc(file_soldier_memory_v1_memory_service, 23);
 
 /**
  * QueryFactsResponse.
@@ -624,7 +835,7 @@ export type QueryFactsResponse = Message<"soldier.memory.v1.QueryFactsResponse">
  * Use `create(QueryFactsResponseSchema)` to create a new message.
  */
 export const QueryFactsResponseSchema: GenMessage<QueryFactsResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 17);
+  messageDesc(file_soldier_memory_v1_memory_service, 24);
 
 /**
  * ListEntitiesRequest.
@@ -666,7 +877,7 @@ export type ListEntitiesRequest = Message<"soldier.memory.v1.ListEntitiesRequest
  * Use `create(ListEntitiesRequestSchema)` to create a new message.
  */
 export const ListEntitiesRequestSchema: GenMessage<ListEntitiesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 18);
+  messageDesc(file_soldier_memory_v1_memory_service, 25);
 
 /**
  * ListEntitiesResponse.
@@ -694,7 +905,7 @@ export type ListEntitiesResponse = Message<"soldier.memory.v1.ListEntitiesRespon
  * Use `create(ListEntitiesResponseSchema)` to create a new message.
  */
 export const ListEntitiesResponseSchema: GenMessage<ListEntitiesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 19);
+  messageDesc(file_soldier_memory_v1_memory_service, 26);
 
 /**
  * WalkGraphRequest.
@@ -729,7 +940,7 @@ export type WalkGraphRequest = Message<"soldier.memory.v1.WalkGraphRequest"> & {
  * Use `create(WalkGraphRequestSchema)` to create a new message.
  */
 export const WalkGraphRequestSchema: GenMessage<WalkGraphRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 20);
+  messageDesc(file_soldier_memory_v1_memory_service, 27);
 
 /**
  * WalkGraphResponse.
@@ -750,7 +961,7 @@ export type WalkGraphResponse = Message<"soldier.memory.v1.WalkGraphResponse"> &
  * Use `create(WalkGraphResponseSchema)` to create a new message.
  */
 export const WalkGraphResponseSchema: GenMessage<WalkGraphResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 21);
+  messageDesc(file_soldier_memory_v1_memory_service, 28);
 
 /**
  * MergeEntitiesRequest.
@@ -785,7 +996,7 @@ export type MergeEntitiesRequest = Message<"soldier.memory.v1.MergeEntitiesReque
  * Use `create(MergeEntitiesRequestSchema)` to create a new message.
  */
 export const MergeEntitiesRequestSchema: GenMessage<MergeEntitiesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 22);
+  messageDesc(file_soldier_memory_v1_memory_service, 29);
 
 /**
  * MergeEntitiesResponse.
@@ -806,7 +1017,7 @@ export type MergeEntitiesResponse = Message<"soldier.memory.v1.MergeEntitiesResp
  * Use `create(MergeEntitiesResponseSchema)` to create a new message.
  */
 export const MergeEntitiesResponseSchema: GenMessage<MergeEntitiesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 23);
+  messageDesc(file_soldier_memory_v1_memory_service, 30);
 
 /**
  * UnmergeEntitiesRequest.
@@ -827,7 +1038,7 @@ export type UnmergeEntitiesRequest = Message<"soldier.memory.v1.UnmergeEntitiesR
  * Use `create(UnmergeEntitiesRequestSchema)` to create a new message.
  */
 export const UnmergeEntitiesRequestSchema: GenMessage<UnmergeEntitiesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 24);
+  messageDesc(file_soldier_memory_v1_memory_service, 31);
 
 /**
  * UnmergeEntitiesResponse.
@@ -848,7 +1059,7 @@ export type UnmergeEntitiesResponse = Message<"soldier.memory.v1.UnmergeEntities
  * Use `create(UnmergeEntitiesResponseSchema)` to create a new message.
  */
 export const UnmergeEntitiesResponseSchema: GenMessage<UnmergeEntitiesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 25);
+  messageDesc(file_soldier_memory_v1_memory_service, 32);
 
 /**
  * ListSummariesRequest.
@@ -883,7 +1094,7 @@ export type ListSummariesRequest = Message<"soldier.memory.v1.ListSummariesReque
  * Use `create(ListSummariesRequestSchema)` to create a new message.
  */
 export const ListSummariesRequestSchema: GenMessage<ListSummariesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 26);
+  messageDesc(file_soldier_memory_v1_memory_service, 33);
 
 /**
  * ListSummariesResponse.
@@ -911,7 +1122,7 @@ export type ListSummariesResponse = Message<"soldier.memory.v1.ListSummariesResp
  * Use `create(ListSummariesResponseSchema)` to create a new message.
  */
 export const ListSummariesResponseSchema: GenMessage<ListSummariesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 27);
+  messageDesc(file_soldier_memory_v1_memory_service, 34);
 
 /**
  * SetPredicatesRequest.
@@ -932,7 +1143,7 @@ export type SetPredicatesRequest = Message<"soldier.memory.v1.SetPredicatesReque
  * Use `create(SetPredicatesRequestSchema)` to create a new message.
  */
 export const SetPredicatesRequestSchema: GenMessage<SetPredicatesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 28);
+  messageDesc(file_soldier_memory_v1_memory_service, 35);
 
 /**
  * SetPredicatesResponse.
@@ -953,7 +1164,7 @@ export type SetPredicatesResponse = Message<"soldier.memory.v1.SetPredicatesResp
  * Use `create(SetPredicatesResponseSchema)` to create a new message.
  */
 export const SetPredicatesResponseSchema: GenMessage<SetPredicatesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 29);
+  messageDesc(file_soldier_memory_v1_memory_service, 36);
 
 /**
  * EraseRequest.
@@ -1013,7 +1224,7 @@ export type EraseRequest = Message<"soldier.memory.v1.EraseRequest"> & {
  * Use `create(EraseRequestSchema)` to create a new message.
  */
 export const EraseRequestSchema: GenMessage<EraseRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 30);
+  messageDesc(file_soldier_memory_v1_memory_service, 37);
 
 /**
  * EraseResponse.
@@ -1041,7 +1252,7 @@ export type EraseResponse = Message<"soldier.memory.v1.EraseResponse"> & {
  * Use `create(EraseResponseSchema)` to create a new message.
  */
 export const EraseResponseSchema: GenMessage<EraseResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 31);
+  messageDesc(file_soldier_memory_v1_memory_service, 38);
 
 /**
  * FactMode says how a query reads time.
@@ -1078,7 +1289,7 @@ export const FactMode = {
   OVERLAP: 3,
 
   /**
-   * Every version.
+   * Every interval, as believed at the recorded point; also what is disputed.
    *
    * @generated from enum value: FACT_MODE_HISTORY = 4;
    */
@@ -1183,6 +1394,36 @@ export const MemoryService: GenService<{
     methodKind: "unary";
     input: typeof QueryFactsRequestSchema;
     output: typeof QueryFactsResponseSchema;
+  },
+  /**
+   * ListParkedClaims reads what waits for a person: it would have ended unusually many facts.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.ListParkedClaims
+   */
+  listParkedClaims: {
+    methodKind: "unary";
+    input: typeof ListParkedClaimsRequestSchema;
+    output: typeof ListParkedClaimsResponseSchema;
+  },
+  /**
+   * ReviewParkedClaims stores what was parked after all, or drops it.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.ReviewParkedClaims
+   */
+  reviewParkedClaims: {
+    methodKind: "unary";
+    input: typeof ReviewParkedClaimsRequestSchema;
+    output: typeof ReviewParkedClaimsResponseSchema;
+  },
+  /**
+   * AddEntities names entities, or names them anew. The same id is the same entity.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.AddEntities
+   */
+  addEntities: {
+    methodKind: "unary";
+    input: typeof AddEntitiesRequestSchema;
+    output: typeof AddEntitiesResponseSchema;
   },
   /**
    * ListEntities reads a group's entities.
