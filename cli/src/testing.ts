@@ -107,7 +107,7 @@ function drafts(applied: ApplyAgentRequest[], exported: AgentDocument | undefine
   return {
     applyAgent(request) {
       applied.push(request);
-      const bad = request.document?.rules.filter(({ guard }) => guard.includes("(")) ?? [];
+      const bad = request.document?.rules.filter(({ guard }) => guard.endsWith("(")) ?? [];
       if (bad.length > 0)
         throw new Fault("invalid", "the draft may not be published", {
           reason: "DRAFT_INVALID",
