@@ -99,7 +99,7 @@ async function staysOneTrace(url: string, collector: Collector, logs: string): P
   const expected = [
     // The gateway asks alignment; alignment asks everybody else.
     "chat-gateway HTTP POST > alignment AlignmentService/ProcessTurn",
-    "alignment AlignmentService/ProcessTurn > alignment turn receive > config ConfigService/GetBundle",
+    "alignment AlignmentService/ProcessTurn > alignment turn receive > config ConfigService/StreamBundle",
     "alignment turn receive > session SessionService/BeginTurn",
     "alignment turn receive > profile ProfileService/GetOrCreateProfile",
     "alignment turn retrieve > memory MemoryService/Recall",
