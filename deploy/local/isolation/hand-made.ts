@@ -88,13 +88,15 @@ export const handMade: Readonly<Record<string, readonly Made[]>> = {
     ({ ids, voice }) => ({ document: applied(ids.at("agent"), voice), publish: true }),
   ],
   "ConfigService/SetVariableValue": [
-    ({ ids, voice }) => ({
+    (wording) => ({
       value: {
-        variable: ids.at("variable"),
-        level: VariableLevel.CUSTOMER,
-        key: ids.at("customer_id"),
-        value: { kind: { case: "stringValue", value: voice.text("value") } },
+        ...customersValue(wording),
+        value: { kind: { case: "stringValue", value: wording.voice.text("value") } },
       },
+    }),
+    (wording) => ({ value: customersValue(wording) }), // takes it away
+    ({ ids }) => ({
+      value: { variable: ids.at("variable"), level: VariableLevel.GROUP, key: ids.at("group_key") },
     }),
   ],
   "ConfigService/CreateMigrationPlan": [() => ({ fromVersion: 1n })],
@@ -220,6 +222,11 @@ function openingMessage(wording: Wording) {
 function applied(slug: string, voice: World["voice"]) {
   const document = bodies.document(voice);
   return { ...document, agent: { ...document.agent, slug } };
+}
+
+function customersValue({ ids }: Wording) {
+  const variable = ids.at("variable");
+  return { variable, level: VariableLevel.CUSTOMER, key: ids.at("customer_id") };
 }
 
 function episode({ ids, voice }: Wording) {

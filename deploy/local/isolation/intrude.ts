@@ -185,6 +185,12 @@ async function withPlantedIds(
   const paths = idPaths(method.input);
   const isRead = method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
   const ask = (message: Message) => answerOf(mesh.as(intruder.identity), method, message);
+  // Reads come before anything is planted, so these must be good ones.
+  for (const base of isRead ? bases : []) {
+    const answer = await ask(base);
+    if (answer.kind === "refused" && answer.fault.kind !== "unimplemented")
+      problems.add(`not proven: the intruder's own request is refused: ${answer.fault.message}`);
+  }
   for (const path of paths) {
     const field = path.at(-1);
     if (!field) continue;

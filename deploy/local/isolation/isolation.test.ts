@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { services } from "../services.ts";
 import { contractServices, longName } from "./contract.ts";
 import { type Proof, prove } from "./prove.ts";
+import { judgeSources } from "./sources.ts";
 import { canary } from "./voice.ts";
 
 const [embedded] = testDatabase();
@@ -81,6 +82,11 @@ describe("the proof of isolation", () => {
     expect(problemsOf(proof, "GetSession")).toMatch(/told from nobody's/);
     expect(problemsOf(proof, "SQL session select sessions")).toMatch(/read without a tenant/);
     expect(proof.failed).toBeGreaterThan(1);
+  });
+
+  it("reads SQL in the sources that nobody has run", () => {
+    const { problems } = judgeSources([], [{ schema: "memory", name: "inbox" }]);
+    expect(problems.join("\n")).toMatch(/inbox\.ts names no tenant/);
   });
 
   it("finds a change of what is another's", async () => {

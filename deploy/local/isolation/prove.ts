@@ -10,6 +10,7 @@ import { type Dump, dumpOf, tenantTables } from "./dump.ts";
 import { learnLists } from "./learn.ts";
 import { idsIn } from "./leaks.ts";
 import { recordStatements } from "./recorder.ts";
+import { judgeSources } from "./sources.ts";
 import { judgeStatements } from "./statements.ts";
 import { canaryVoice, plainVoice } from "./voice.ts";
 import { fillWorld, learnRecords } from "./world.ts";
@@ -66,10 +67,10 @@ export async function prove(options: ProofOptions): Promise<Proof> {
     findings.push({ ...finding, problems, isBuilt: own.isBuilt });
   }
   await quiet(sql);
-  findings.push(
-    tablesFinding(target.before, findings),
-    ...(await judgeStatements(sql, recorder.statements())),
-  );
+  const statements = recorder.statements();
+  findings.push(tablesFinding(target.before, findings));
+  findings.push(...(await judgeStatements(sql, statements)));
+  if (only === "") findings.push(judgeSources(statements, await tenantTables(sql)));
   for (const finding of findings) tell(lineOf(finding));
   const judged = findings.filter(({ isBuilt }) => isBuilt);
   const failed = judged.filter(({ problems }) => problems.length > 0).length;

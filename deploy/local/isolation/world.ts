@@ -62,16 +62,19 @@ async function publishBehaviour(mesh: TestMesh, { identity, voice, ids }: World)
   ids.add("slug", bodies.agent(voice, "main").slug ?? "");
   ids.add("variable", voice.name("variable_main"));
   ids.add("step_id", voice.name("step"), voice.name("step_end"));
-  for (const key of ["first", "second"])
+  for (const which of ["first", "second"]) {
+    const key = voice.name(`customers_${which}`);
+    ids.add("group_key", key);
     await config.setVariableValue({
       agentId,
       value: {
         variable: voice.name("variable_main"),
         level: VariableLevel.GROUP,
-        key: voice.name(`customers_${key}`),
+        key,
         value: { kind: { case: "stringValue", value: voice.text("variable's value") } },
       },
     });
+  }
 }
 
 async function makeCustomers(mesh: TestMesh, { identity, voice, ids }: World): Promise<void> {
