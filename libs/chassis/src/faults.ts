@@ -96,7 +96,9 @@ export function faultOf(error: unknown): Fault {
 function transportFault(kind: FaultKind, cause: ConnectError): Fault {
   // Transport messages name addresses and sockets: for our log, not for a caller outside.
   if (kind === "exhausted") return tooLarge(cause);
-  return new Fault(kind, told[kind] ?? cause.rawMessage, { cause });
+  // A stream that breaks off when its server is killed comes as this, too.
+  const met = kind === "internal" ? "unavailable" : kind;
+  return new Fault(met, told[met] ?? cause.rawMessage, { cause });
 }
 
 const told: Partial<Record<FaultKind, string>> = {
