@@ -52,7 +52,6 @@ try {
         log: { level: "warn" },
         server: {
           max_deadline_ms: deadlineMs,
-          max_message_bytes: 2 ** 28, // bundles of many rules
           ports: { chat_gateway: 0 },
           admin_ports: { together: 0 },
         },

@@ -45,9 +45,9 @@ try {
         model: { provider: "none" },
         embedder: { provider: "local" },
         log: { level: "warn" },
+        config: { embed_slice_ms: publishMaxMs },
         server: {
           max_deadline_ms: publishMaxMs,
-          max_message_bytes: 2 ** 28, // bundles of many rules
           ports: { chat_gateway: 0 },
           admin_ports: { together: 0 },
         },

@@ -27,6 +27,19 @@ describe("applying an agent", () => {
     ]);
   });
 
+  it("goes on with a publish that takes more than one call, and tells how far it is", async () => {
+    const { api, call } = await open();
+    const directory = folderWith({ "agent.yaml": agent.replace("shop", "large") });
+    const said: string[] = [];
+    const options = { dryRun: false, publish: true, progress: (text: string) => said.push(text) };
+    expect(await apply(call, directory, options)).toMatch(/version 4 is live$/);
+    expect(said).toEqual([
+      "100 of 250 texts are embedded; the draft is saved, going on",
+      "200 of 250 texts are embedded; the draft is saved, going on",
+    ]);
+    expect(api.applied).toHaveLength(3);
+  });
+
   it("only tells what it would do in a dry run, which publishes nothing", async () => {
     const { api, call } = await open();
     const told = await apply(call, folderWith({ "agent.yaml": agent }), {

@@ -12,6 +12,8 @@ export interface ApplyOptions {
   readonly dryRun: boolean;
   /** Makes it live once it is applied. */
   readonly publish: boolean;
+  /** Told how far a long publish is. */
+  readonly progress?: (text: string) => unknown;
 }
 
 /**
@@ -24,10 +26,26 @@ export async function apply(call: Call, directory: string, options: ApplyOptions
   const { dryRun, publish } = options;
   const request = { document, dryRun, publish: publish && !dryRun };
   try {
-    const applied = await call(ConfigService).applyAgent(request);
+    const applied = await toTheEnd(() => call(ConfigService).applyAgent(request), options);
     return appliedText(document.agent?.slug ?? "", applied, options);
   } catch (error) {
     throw error instanceof Fault ? withPlaces(error, files) : error;
+  }
+}
+
+/** Repeats a publish that has more to embed than one call can: each goes on where the last one was. */
+async function toTheEnd<T>(publish: () => Promise<T>, { progress }: ApplyOptions): Promise<T> {
+  let embedded = -1;
+  for (;;) {
+    try {
+      return await publish();
+    } catch (error) {
+      if (!(error instanceof Fault) || error.reason !== "EMBEDDING_UNFINISHED") throw error;
+      const { texts_embedded: now = "", texts = "" } = error.metadata;
+      if (!(Number(now) > embedded)) throw error; // it does not come any further
+      embedded = Number(now);
+      progress?.(`${now} of ${texts} texts are embedded; the draft is saved, going on`);
+    }
   }
 }
 

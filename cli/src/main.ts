@@ -41,8 +41,9 @@ asking("apply")
   .option("--dry-run", "only say what would change")
   .option("--no-publish", "save the draft only")
   .action(async (directory: string, { dryRun = false, publish, ...said }: ApplyFlags) => {
+    const progress = (text: string) => void process.stderr.write(`${text}\n`);
     const call = openApi(connectionFrom(said, localFile));
-    process.stdout.write(`${await apply(call, directory, { dryRun, publish })}\n`);
+    process.stdout.write(`${await apply(call, directory, { dryRun, publish, progress })}\n`);
   });
 
 asking("export")

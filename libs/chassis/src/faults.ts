@@ -109,7 +109,7 @@ const told: Partial<Record<FaultKind, string>> = {
 
 /** For a message over the limit: the one reason why a transport itself refuses a call. */
 export function tooLarge(cause?: unknown): Fault {
-  return new Fault("exhausted", "the message is too large", {
+  return new Fault("exhausted", "the message is larger than [server] max_message_bytes allows", {
     reason: "MESSAGE_TOO_LARGE",
     ...(cause !== undefined && { cause }),
   });

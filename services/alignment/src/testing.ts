@@ -85,6 +85,8 @@ export class Peers {
   readonly broken = new Map<string, Fault>();
   /** What the tenant has used today. */
   usage = { tokens: 0n, costMicros: 0n };
+  /** How the next bundles are spoilt on their way. */
+  brokenStreams: ("short" | "changed")[] = [];
   /** How often each method was called. */
   readonly calls = new Map<string, number>();
   /** Of turns that are not committed. */
@@ -148,8 +150,13 @@ export class Peers {
     const head = { version: bundle.version, sizeBytes, variableValues };
     yield { part: { case: "head" as const, value: head } };
     if (same) return;
-    yield { part: { case: "piece" as const, value: bytes } };
     const sha256 = createHash("sha256").update(bytes).digest();
+    const broken = this.brokenStreams.shift();
+    if (broken === "changed") bytes[0] = (bytes[0] ?? 0) + 1;
+    yield {
+      part: { case: "piece" as const, value: broken === "short" ? bytes.subarray(1) : bytes },
+    };
+    if (broken === "short") throw new Fault("unavailable", "the connection was lost");
     yield { part: { case: "end" as const, value: { sha256 } } };
   }
 

@@ -172,7 +172,7 @@ describe("bad input by REST", () => {
     ],
     [
       "a body over the limit",
-      () => chat({ ...message, message: "x".repeat(4_194_305) }),
+      () => chat({ ...message, message: "x".repeat(16_777_217) }),
       413,
       { reason: "BODY_TOO_LARGE" },
     ],

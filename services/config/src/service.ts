@@ -14,6 +14,8 @@ import { postgresConfigStore } from "./store/postgres.ts";
 /** The `[config]` table. */
 const configSettings = z.strictObject({
   bundle_cache_max_bytes: z.int().min(1_048_576),
+  /** Less than the gateway's deadline_ms, with room for the rest of a publish. */
+  embed_slice_ms: z.int().min(1).max(3_600_000),
 });
 
 /** The `[bundles]` table: config keeps to it when publishing, alignment when fetching. */
@@ -53,6 +55,7 @@ export const config = service({
       clock,
       committed,
       cacheMaxBytes: settings.config.bundle_cache_max_bytes,
+      sliceMs: settings.config.embed_slice_ms,
       bundleMaxBytes: settings.bundles.max_bytes,
     });
     return { routes: [configRpc({ store, publisher: versions, clock, committed })] };

@@ -84,6 +84,23 @@ describe("behaviour that is published", () => {
       .poll(async () => (await desk.say("when do you open?")).reply, { timeout: 2_000 })
       .toBe("Closed for good.");
   });
+  it("is refused above the bound, which is named", async () => {
+    const long = { name: "long", text: "x".repeat(2_000) };
+    const desk = await desks.start(
+      { ...shop, templates: [...shop.templates, long] },
+      { settings: { bundles: { max_bytes: 1_024 } } },
+    );
+    await expect(desk.say("hi")).rejects.toMatchObject({
+      reason: "BUNDLE_TOO_LARGE",
+      message: expect.stringContaining("[bundles] max_bytes") as string,
+    });
+  });
+  it("is fetched once more when its stream breaks, or brings other bytes than were sent", async () => {
+    const desk = await desks.start(shop);
+    desk.peers.brokenStreams = ["short", "changed"];
+    expect((await desk.say("when do you open?")).reply).toBe("We are open from 9 to 17.");
+    expect(desk.peers.brokenStreams).toEqual([]);
+  });
   it("is asked for again from time to time, in case the news was lost", async () => {
     const desk = await desks.start(shop, { settings: { alignment: { bundle_recheck_ms: 1 } } });
     await desk.say("hi");

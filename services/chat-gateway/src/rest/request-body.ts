@@ -58,10 +58,14 @@ function textOf(bytes: Uint8Array): string {
 }
 
 function tooLarge(sizeMaxBytes: number): Fault {
-  return new Fault("invalid", `the body has more than ${sizeMaxBytes} bytes`, {
-    reason: "BODY_TOO_LARGE",
-    metadata: { size_max_bytes: String(sizeMaxBytes) },
-  });
+  return new Fault(
+    "invalid",
+    `the body has more than the ${sizeMaxBytes} bytes that [chat_gateway] body_size_max_bytes allows`,
+    {
+      reason: "BODY_TOO_LARGE",
+      metadata: { size_max_bytes: String(sizeMaxBytes) },
+    },
+  );
 }
 
 function unsupported(message: string): Fault {

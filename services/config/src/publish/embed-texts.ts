@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import type { Embedder } from "@soldier/ai/embedder";
+import type { Clock } from "@soldier/kernel/clock";
+import { Fault } from "@soldier/kernel/fault";
 import { type EmbeddingTable, EmbeddingTableSchema } from "@soldier/proto/config/v1/bundle";
 import type { MatchedText } from "@soldier/retrieval/condition-text";
 import { centroid } from "@soldier/retrieval/vectors";
@@ -14,6 +16,9 @@ const lookUpMax = 5_000;
 export interface EmbedParts {
   readonly embedder: Embedder;
   readonly store: Pick<ConfigStore, "vectors" | "keepVectors">;
+  readonly clock: Clock;
+  /** Then it stops with EMBEDDING_UNFINISHED; asked again, it goes on where it was. */
+  readonly sliceMs: number;
 }
 
 /**
@@ -21,7 +26,7 @@ export interface EmbedParts {
  * never had embedded by this model costs anything.
  */
 export async function embedTexts(
-  { embedder, store }: EmbedParts,
+  { embedder, store, clock, sliceMs }: EmbedParts,
   tenantId: string,
   texts: readonly MatchedText[],
   signal: AbortSignal,
@@ -37,7 +42,10 @@ export async function embedTexts(
   const missing = views
     .map((text, i) => ({ text, hash: hashes[i] ?? "" }))
     .filter(({ hash }) => !vectors.has(hash));
+  const endMs = clock.monotonicMs() + sliceMs;
   for (let from = 0; from < missing.length; from += batchSize) {
+    if (from > 0 && clock.monotonicMs() >= endMs)
+      throw unfinished(views.length - missing.length + from, views.length);
     const batch = missing.slice(from, from + batchSize);
     const made = await embedder.embed(
       batch.map(({ text }) => text),
@@ -66,6 +74,14 @@ export async function embedTexts(
     dimensions,
     texts: texts.map(({ text }) => text),
     vectors: rows,
+  });
+}
+
+/** No call is as long as a model takes for ten thousands of texts: callers see how far it is. */
+function unfinished(done: number, total: number): Fault {
+  return new Fault("deadline", `${done} of ${total} texts are embedded; publish again to go on`, {
+    reason: "EMBEDDING_UNFINISHED",
+    metadata: { texts_embedded: String(done), texts: String(total) },
   });
 }
 

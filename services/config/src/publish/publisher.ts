@@ -66,6 +66,8 @@ export interface PublisherParts {
   readonly committed: () => void;
   /** Bundles that are kept in memory, together. */
   readonly cacheMaxBytes: number;
+  /** How long one publish embeds. */
+  readonly sliceMs: number;
   /** Larger ones are not published. */
   readonly bundleMaxBytes: number;
 }
@@ -99,6 +101,8 @@ export function publisher(parts: PublisherParts): Publisher {
 
   const forgetful: EmbedParts = {
     embedder,
+    clock,
+    sliceMs: Number.POSITIVE_INFINITY, // nothing is kept that another call could go on from
     store: {
       vectors: (...asked) => store.vectors(...asked),
       keepVectors: async () => {},

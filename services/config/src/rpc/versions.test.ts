@@ -1,4 +1,5 @@
 import { deterministicEmbedder } from "@soldier/ai/deterministic";
+import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import { VariableLevel } from "@soldier/proto/config/v1/template";
 import { describeOn, testDatabase } from "@soldier/storage/testing";
@@ -123,6 +124,25 @@ describeOn("versions", testDatabase(), (backend) => {
       expect(fault).toMatchObject({ reason: "BUNDLE_TOO_LARGE", metadata: { stage: "write" } });
       expect(fault.message).toMatch(/the 10000 that \[bundles\] max_bytes allows: set it to 16384/);
       expect(await faultOf(calls.getBundle(a))).toMatchObject({ reason: "AGENT_NOT_PUBLISHED" });
+    });
+
+    it("of more texts than one call can embed says how far it is, and goes on when asked again", async () => {
+      await using slow = await configUnderTest(backend, { config: { embed_slice_ms: 1 } });
+      const calls = slow.as();
+      const json = desk();
+      for (let i = 0; i < 300; i++)
+        json.rules.push({ name: `r-${i}`, condition: `c ${i}`, action: "a" });
+      const document = documentOf(json);
+      const embedded: number[] = [];
+      const publish = () => calls.applyAgent({ document, publish: true }).catch(asFault);
+      let answered = await publish();
+      while (answered instanceof Fault && answered.reason === "EMBEDDING_UNFINISHED") {
+        embedded.push(Number(answered.metadata["texts_embedded"]));
+        answered = await publish();
+      }
+      expect(answered).toMatchObject({ version: 1n });
+      expect(embedded[0]).toBeGreaterThan(0);
+      expect(embedded).toEqual([...new Set(embedded)].toSorted((x, y) => x - y));
     });
 
     it("with another embedding model makes a version of the same behaviour", async () => {
@@ -315,3 +335,8 @@ describeOn("versions", testDatabase(), (backend) => {
 
 /** The database goes when its own test ends. */
 const kept: AsyncDisposable = { [Symbol.asyncDispose]: async () => {} };
+
+function asFault(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  throw error;
+}
