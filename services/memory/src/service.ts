@@ -13,6 +13,7 @@ import { memoryRpc } from "./rpc/memory-rpc.ts";
 import { groupCache } from "./search/group-cache.ts";
 import { episodeSearcher } from "./search/search-episodes.ts";
 import { postgresEmbeddingBacklog } from "./store/postgres-backlog.ts";
+import { postgresFactStore } from "./store/postgres-facts.ts";
 import { consumerName, postgresEpisodeStore } from "./store/postgres.ts";
 
 const weight = z.number().min(0).max(10);
@@ -24,6 +25,8 @@ const memorySettings = z.strictObject({
   neighbour_weight: weight,
   session_weight: weight,
   cache_bytes: z.int().min(1_000_000),
+  claims_end_max: z.int().min(0).max(100_000),
+  claims_end_share: z.number().min(0).max(1),
   embed_batch: z.int().min(1).max(256),
   embed_busy_share: z.number().min(0.01).max(1),
   embed_poll_ms: z.int().min(10).max(60_000),
@@ -90,6 +93,8 @@ export const memory = service({
     const deadLetter = deadLettersInto(sql);
     const bus = await openBus({ settings: settings.events, opened, log, deadLetter });
     await followTurns({ bus, consumer: consumerName, store, now, stored });
-    return { routes: [memoryRpc({ store, searcher, clock, stored })] };
+    const facts = observed("fact-store", postgresFactStore(sql));
+    const limits = { factsMax: own.claims_end_max, shareMax: own.claims_end_share };
+    return { routes: [memoryRpc({ store, facts, limits, searcher, clock, stored })] };
   },
 });

@@ -13,7 +13,7 @@ export function canonicaliser(
 ): (entityId: string) => string {
   const next = new Map<string, string>();
   for (const { from, to, recordedAt: since, undoneAt } of merges)
-    if (since.getTime() <= recordedAt && (undoneAt?.getTime() ?? Infinity) > recordedAt)
+    if (since.getTime() <= recordedAt && (!undoneAt || undoneAt.getTime() > recordedAt))
       next.set(from, to);
   return (entityId) => {
     const seen = new Set<string>();

@@ -240,5 +240,5 @@ describe("Recall", () => {
 });
 
 it("says of an RPC that is not there yet that it is not", async () => {
-  expect((await refusal(client().queryFacts({ groupIds: ["ana"] }))).kind).toBe("unimplemented");
+  expect((await refusal(client().listSummaries({ groupId: "ana" }))).kind).toBe("unimplemented");
 });

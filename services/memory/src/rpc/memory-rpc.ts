@@ -9,11 +9,16 @@ import { MemoryService } from "@soldier/proto/memory/v1/memory_service";
 import { violations } from "../domain/episode.ts";
 import type { EpisodeSearcher } from "../search/search-episodes.ts";
 import type { EpisodeStore } from "../store/episode-store.ts";
+import type { ClosingLimits } from "../domain/closings.ts";
+import type { FactStore } from "../store/fact-store.ts";
+import { factsRpc } from "./facts-rpc.ts";
 import { episodeMessage, hitMessage, newEpisode, queryEmbedding } from "./convert.ts";
 import { pageToken, revisionOf } from "./page-token.ts";
 
 export interface MemoryRpcOptions {
   readonly store: EpisodeStore;
+  readonly facts: FactStore;
+  readonly limits: ClosingLimits;
   readonly searcher: EpisodeSearcher;
   readonly clock: Clock;
   /** Called after episodes were stored that wait to be embedded. */
@@ -23,7 +28,14 @@ export interface MemoryRpcOptions {
 const hitsDefault = 10;
 const pageDefault = 50;
 
-export function memoryRpc({ store, searcher, clock, stored }: MemoryRpcOptions): Route {
+export function memoryRpc({
+  store,
+  facts,
+  limits,
+  searcher,
+  clock,
+  stored,
+}: MemoryRpcOptions): Route {
   async function add(tenantId: string, message: EpisodeMessage | undefined) {
     const [added] = await store.add(tenantId, [checked(message, clock.now())]);
     if (!added) throw new Error("the store answered nothing for an episode");
@@ -32,6 +44,8 @@ export function memoryRpc({ store, searcher, clock, stored }: MemoryRpcOptions):
   }
 
   return route(MemoryService, {
+    ...factsRpc({ facts, limits, clock }),
+
     async search(req, ctx) {
       const hits = await searcher.search(
         {
