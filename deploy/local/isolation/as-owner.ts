@@ -1,6 +1,6 @@
 import { type DescMethod } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import { answerOf, codeOf } from "./call.ts";
+import { type Answer, answerOf, codeOf } from "./call.ts";
 import type { Target } from "./intrude.ts";
 import { requestsFor } from "./requests.ts";
 
@@ -21,15 +21,15 @@ export async function asOwner(
   const found = new Map<DescMethod, Owned>();
   for (const method of methods.toSorted((a, b) => harmOf(a) - harmOf(b))) {
     const problems: string[] = [];
-    let isBuilt = true;
-    for (const [way, request] of requestsFor(method, owner).entries()) {
-      const answer = await answerOf(mesh.as(owner.identity), method, request);
-      if (codeOf(answer) === "UNIMPLEMENTED") isBuilt = false;
-      else if (answer.kind === "refused")
+    const answers: Answer[] = [];
+    for (const request of requestsFor(method, owner))
+      answers.push(await answerOf(mesh.as(owner.identity), method, request));
+    const isBuilt = answers.some((answer) => codeOf(answer) !== "UNIMPLEMENTED");
+    for (const [way, answer] of answers.entries())
+      if (answer.kind === "refused")
         problems.push(
           `not proven: the owner's own request (way ${way}) is refused: ${answer.fault.reason} ${answer.fault.message}`,
         );
-    }
     found.set(method, { problems, isBuilt });
   }
   return found;

@@ -105,6 +105,8 @@ export const handMade: Readonly<Record<string, readonly Made[]>> = {
   "MemoryService/AddEpisode": [(wording) => ({ episode: episode(wording) })],
   "MemoryService/AddEpisodes": [(wording) => ({ episode: episode(wording) })],
   "MemoryService/AddClaims": [(wording) => ({ claims: [claim(wording)] })],
+  "MemoryService/ListEntities": [() => ({ name: "" })],
+  "MemoryService/QueryFacts": [({ ids }) => ({ groupIds: [ids.at("group_id")] })],
   "MemoryService/AddEntities": [
     ({ ids, voice }) => ({
       entities: [{ groupId: ids.at("group_id"), type: "person", name: voice.text("entity") }],

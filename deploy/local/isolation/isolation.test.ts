@@ -54,7 +54,8 @@ function sessionSql(given: Given<Tables>) {
   return sql;
 }
 
-describe("the proof of isolation", () => {
+// Each fills two tenants on a database of its own, which a busy machine takes a while for.
+describe("the proof of isolation", { timeout: 60_000 }, () => {
   it("holds for every RPC of the contract and every statement", { timeout: 240_000 }, async () => {
     const { findings, failed } = await proved(services);
     const wrong = findings.filter(({ isBuilt, problems }) => isBuilt && problems.length > 0);

@@ -104,8 +104,6 @@ async function makeCustomers(mesh: TestMesh, { identity, voice, ids }: World): P
   }
   ids.add("update_field_key", voice.name("update_first"));
   ids.add("name", voice.name("field_main"));
-  // No merge can be made yet, so none can be named.
-  ids.add("merge_id", newId());
 }
 
 async function holdConversations(mesh: TestMesh, { identity, voice, ids }: World): Promise<void> {
@@ -207,13 +205,16 @@ async function remember(mesh: TestMesh, { identity, voice, ids }: World): Promis
   await rememberFacts(mesh, { identity, voice, ids });
 }
 
+/** Of fewer, ending most is nothing unusual. */
+const factsHeld = 12;
+
 /** What part of the contract is not built yet is left out; its ids are then of nobody. */
 async function rememberFacts(mesh: TestMesh, { identity, voice, ids }: World): Promise<void> {
   const memory = mesh.as(identity)(MemoryService);
   const groupId = ids.at("group_id");
   const named = await built(
     memory.addEntities({
-      entities: ["main", "spare"].map((which) => ({
+      entities: ["main", "twin", "other twin", "spare"].map((which) => ({
         groupId,
         type: "person",
         name: voice.text(`entity ${which}`),
@@ -222,16 +223,35 @@ async function rememberFacts(mesh: TestMesh, { identity, voice, ids }: World): P
   );
   ids.add("entity_id", ...(named?.entities.map(({ id }) => id) ?? [newId(), newId()]));
   await built(memory.setPredicates({ predicates: [{ name: voice.name("predicate") }] }));
-  const said = await built(memory.addClaims({ claims: [claim({ ids, voice })] }));
-  ids.add("claim_id", ...(said?.claims.map(({ id }) => id) ?? [newId()]));
   ids.add("predicate", voice.name("predicate"));
-  ids.add("parked_id", newId());
+  const claims = Array.from({ length: factsHeld }, (_, i) => claim({ ids, voice }, `fact ${i}`));
+  const said = await built(memory.addClaims({ claims }));
+  ids.add("claim_id", ...(said?.claims.map(({ id }) => id) ?? [newId()]));
+  // To end nearly all of them at once waits for a person's review.
+  for (const ended of [said?.claims.slice(1), said?.claims.slice(2)]) {
+    if (!ended) continue;
+    const { parked } = await memory.addClaims({
+      claims: ended.map(({ id, subject, predicate, value }) => ({
+        groupId: ids.at("group_id"),
+        kind: ClaimKind.END,
+        subject,
+        predicate,
+        value,
+        validTo: { seconds: 4_000_000_000n },
+        targetClaimId: id,
+      })),
+    });
+    ids.add("parked_id", parked?.id ?? "");
+  }
+  const twins = { fromEntityId: ids.at("entity_id", 1), toEntityId: ids.at("entity_id", 2) };
+  const merged = named && (await built(memory.mergeEntities(twins)));
+  ids.add("merge_id", merged?.merge?.id ?? newId());
   ids.add("plan_id", newId());
   ids.add("migration_plan_id", ids.at("plan_id"));
 }
 
 /** Something that is said of the world's own entity. */
-export function claim({ ids, voice }: Pick<World, "ids" | "voice">) {
+export function claim({ ids, voice }: Pick<World, "ids" | "voice">, what = "claimed") {
   return {
     groupId: ids.at("group_id"),
     kind: ClaimKind.ASSERT,
@@ -239,7 +259,7 @@ export function claim({ ids, voice }: Pick<World, "ids" | "voice">) {
     predicate: ids.find("predicate") ?? voice.name("predicate"),
     value: {
       case: "literal" as const,
-      value: { kind: { case: "stringValue" as const, value: voice.text("claimed") } },
+      value: { kind: { case: "stringValue" as const, value: voice.text(what) } },
     },
   };
 }
