@@ -83,7 +83,7 @@ describe("the edge", () => {
   });
 
   it("refuses a body over the limit", async () => {
-    const res = await rpc(`{"text":"${"x".repeat(4_194_304)}"}`, { authorization });
+    const res = await rpc(`{"text":"${"x".repeat(16_777_216)}"}`, { authorization });
     expect([res.status, await res.json()]).toMatchObject([429, { code: "resource_exhausted" }]);
   });
 
