@@ -52,6 +52,7 @@ export function postgresVersions(pool: Sql): Versions {
     },
 
     async bundlePiece(tenantId, agentId, version, { from, bytes }) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<{ piece: Uint8Array; sizeBytes: number }[]>`
         select substring(bundle from ${from + 1}::int for ${bytes}::int) as piece,
                octet_length(bundle) as "sizeBytes"
