@@ -36,7 +36,7 @@ function setTo(sql: Sql, value: string): Sql {
 
 type Work = (tx: TransactionSql) => unknown;
 
-/** Statements that carry the setting. The patched driver sends it before each (patches/, decision 0004). */
+/** Statements that carry the setting. The patched driver sends it before each (patches/, decision 0005). */
 function carrying<S extends ISql>(sql: S, value: string): S {
   return new Proxy(sql, {
     apply(target, self, args: unknown[]) {
