@@ -1,5 +1,8 @@
 import { newId } from "@soldier/kernel/ids";
+import { roleOf } from "@soldier/storage/role";
+import { everyTenantSql } from "@soldier/storage/tenant";
 import { describeOn, testPostgres, type TestPostgres } from "@soldier/storage/testing";
+import type { Sql } from "postgres";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { deadLettersInto } from "./dead-letters.ts";
 import { anEvent } from "./event-bus.contract.ts";
@@ -7,17 +10,20 @@ import { inboxMigrations, once, pruneInbox } from "./inbox.ts";
 
 describeOn("an inbox", testPostgres([inboxMigrations]), (backend) => {
   let place: TestPostgres & AsyncDisposable;
+  let sql: Sql;
   beforeEach(async () => {
     place = await backend.open();
-    await place.sql`create table effects (id uuid)`;
+    sql = everyTenantSql(place.sql);
+    await place.owner`create table effects (id uuid)`;
+    await place.owner`grant select, insert on effects to ${place.owner(roleOf(place.schema))}`;
   });
   afterEach(() => place[Symbol.asyncDispose]());
 
   const deliver = (consumer: string, id: string) =>
-    once(place.sql, consumer, { id }, async (tx) => {
+    once(sql, consumer, { id }, async (tx) => {
       await tx`insert into effects values (${id})`;
     });
-  const effects = async () => (await place.sql`select from effects`).count;
+  const effects = async () => (await sql`select from effects`).count;
 
   it("gives an event one effect, however many deliveries come at once", async () => {
     const id = newId();
@@ -35,7 +41,7 @@ describeOn("an inbox", testPostgres([inboxMigrations]), (backend) => {
 
   it("forgets a delivery whose effect failed, with all that it did", async () => {
     const id = newId();
-    const failing = once(place.sql, "audit", { id }, async (tx) => {
+    const failing = once(sql, "audit", { id }, async (tx) => {
       await tx`insert into effects values (${id})`;
       throw new Error("no");
     });
@@ -47,20 +53,20 @@ describeOn("an inbox", testPostgres([inboxMigrations]), (backend) => {
   it("can be rid of old notes, a batch at a time", async () => {
     const ids = [newId(), newId(), newId()];
     for (const id of ids) await deliver("audit", id);
-    await place.sql`update inbox set received_at = now() - interval '40 days' where event_id <> ${ids[2] ?? ""}`;
-    expect(await pruneInbox(place.sql, 30, 1)).toBe(1);
-    expect(await pruneInbox(place.sql, 30)).toBe(1);
-    expect(await pruneInbox(place.sql, 30)).toBe(0);
+    await place.owner`update inbox set received_at = now() - interval '40 days' where event_id <> ${ids[2] ?? ""}`;
+    expect(await pruneInbox(sql, 30, 1)).toBe(1);
+    expect(await pruneInbox(sql, 30)).toBe(1);
+    expect(await pruneInbox(sql, 30)).toBe(0);
     expect(await deliver("audit", ids[2] ?? "")).toBe(false);
   });
 
   it("has a table for dead letters, one row for each event and consumer", async () => {
-    const keep = deadLettersInto(place.sql);
+    const keep = deadLettersInto(sql);
     const event = anEvent({});
     await keep({ event, consumer: "audit", attempts: 8, reason: "Error: a" });
     await keep({ event, consumer: "audit", attempts: 8, reason: "Error: b" });
     await keep({ event, consumer: "memory", attempts: 1, reason: "Error: c" });
-    const rows = await place.sql`
+    const rows = await sql`
       select consumer, event_id, topic, tenant_id, payload, occurred_at, attempts, reason
       from dead_letters order by consumer`;
     expect(rows).toHaveLength(2);

@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { describeOn, testNats, testPostgres, type TestPostgres } from "@soldier/storage/testing";
+import { everyTenantSql } from "@soldier/storage/tenant";
+import { describeOn, testNats, testPostgres } from "@soldier/storage/testing";
 import { openLink } from "@soldier/storage/testing-link";
+import type { Sql } from "postgres";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { EventBus } from "./bus.ts";
 import { anEvent } from "./event-bus.contract.ts";
@@ -45,23 +47,21 @@ function forgetfulBus() {
 }
 
 describeOn("what a broker has lost", backends, (backend) => {
-  let place: TestPostgres & AsyncDisposable;
+  let sql: Sql;
   let opened: AsyncDisposableStack;
   beforeEach(async () => {
     opened = new AsyncDisposableStack();
-    place = opened.use(await backend.open());
+    sql = everyTenantSql(opened.use(await backend.open()).sql);
   });
   afterEach(() => opened.disposeAsync());
 
   async function commit(count: number): Promise<readonly string[]> {
     const events = Array.from({ length: count }, () => anEvent({}));
-    for (const event of events) await addToOutbox(place.sql, [event]);
+    for (const event of events) await addToOutbox(sql, [event]);
     return events.map(({ id }) => id);
   }
-  const unpublished = async () =>
-    (await place.sql`select from outbox where published_at is null`).count;
-  const relayTo = (bus: EventBus) =>
-    opened.use(startRelay({ sql: place.sql, bus, name: "test", pollMs: 10 }));
+  const unpublished = async () => (await sql`select from outbox where published_at is null`).count;
+  const relayTo = (bus: EventBus) => opened.use(startRelay({ sql, bus, name: "test", pollMs: 10 }));
 
   it.each([0, 1, 40, 99])("is published again, from position %i of 100 on", async (kept) => {
     const broker = forgetfulBus();
@@ -98,7 +98,7 @@ describeOn("what a broker has lost", backends, (backend) => {
     await commit(10);
     relayTo(broker.bus);
     await expect.poll(unpublished).toBe(0);
-    expect(await publishLostAgain(place.sql, broker.bus)).toBe(0);
+    expect(await publishLostAgain(sql, broker.bus)).toBe(0);
     expect(await unpublished()).toBe(0);
   });
 });
@@ -108,7 +108,7 @@ describeOn("a broker that lost its stream", testNats(), (nats) => {
   it("is given the events again when it is back", { timeout: 20_000 }, async () => {
     await using opened = new AsyncDisposableStack();
     if (!embedded) throw new Error("the embedded PostgreSQL is always there");
-    const { sql } = opened.use(await embedded.open());
+    const sql = everyTenantSql(opened.use(await embedded.open()).sql);
     const { url } = opened.use(await nats.open());
     const link = opened.use(await openLink(url));
     const root = `test_${randomBytes(6).toString("hex")}`;

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { Fault } from "@soldier/kernel/fault";
-import { openPostgres } from "@soldier/storage/postgres";
+import { roleOf } from "@soldier/storage/role";
+import { everyTenantSql } from "@soldier/storage/tenant";
 import { describeOn, testPostgres, type TestPostgres } from "@soldier/storage/testing";
+import type { Sql } from "postgres";
 import { register } from "prom-client";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { EventBus } from "./bus.ts";
@@ -17,6 +19,7 @@ const backends = testPostgres([outboxMigrations, inboxMigrations]);
 
 describeOn("an outbox and its relays", backends, (backend) => {
   let place: TestPostgres & AsyncDisposable;
+  let sql: Sql;
   let opened: AsyncDisposableStack;
   let bus: EventBus;
   /** What a consumer on the bus has got, in order. */
@@ -25,6 +28,7 @@ describeOn("an outbox and its relays", backends, (backend) => {
   beforeEach(async () => {
     opened = new AsyncDisposableStack();
     place = opened.use(await backend.open());
+    sql = everyTenantSql(place.sql);
     const url = `inproc://${randomBytes(6).toString("hex")}`;
     const settings = { url, root: "test", replicas: 1, keep_hours: 1, connect_timeout_ms: 1_000 };
     bus = await openBus({ settings, opened });
@@ -36,15 +40,14 @@ describeOn("an outbox and its relays", backends, (backend) => {
   afterEach(() => opened.disposeAsync());
 
   function start(options: Partial<RelayOptions> = {}): Relay {
-    return opened.use(startRelay({ sql: place.sql, bus, name: "test", pollMs: 20, ...options }));
+    return opened.use(startRelay({ sql, bus, name: "test", pollMs: 20, ...options }));
   }
 
   async function commit(...events: readonly Event[]): Promise<void> {
-    await place.sql.begin((tx) => addToOutbox(tx, events));
+    await sql.begin((tx) => addToOutbox(tx, events));
   }
 
-  const unpublished = async () =>
-    (await place.sql`select from outbox where published_at is null`).count;
+  const unpublished = async () => (await sql`select from outbox where published_at is null`).count;
 
   /** The same bus, but each publication is first shown to the guard. */
   function guarded(guard: (event: Event) => Promise<void> | void): EventBus {
@@ -64,7 +67,7 @@ describeOn("an outbox and its relays", backends, (backend) => {
       payload: randomBytes(5_000),
       traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
     });
-    const undone = place.sql.begin(async (tx) => {
+    const undone = sql.begin(async (tx) => {
       await addToOutbox(tx, [anEvent({})]);
       throw new Error("undone");
     });
@@ -123,7 +126,7 @@ describeOn("an outbox and its relays", backends, (backend) => {
     await commit(poison, fine);
     await expect.poll(() => got.map(({ id }) => id)).toEqual([fine.id]);
     await expect
-      .poll(() => place.sql`select attempts, last_error from outbox where published_at is null`)
+      .poll(() => sql`select attempts, last_error from outbox where published_at is null`)
       .toEqual([{ attempts: 1, last_error: "Fault: too large" }]);
     await expect
       .poll(() => got.map(({ id }) => id), { timeout: 5_000 })
@@ -140,7 +143,7 @@ describeOn("an outbox and its relays", backends, (backend) => {
     const events = Array.from({ length: 20 }, () => anEvent({}));
     await commit(...events);
     await expect
-      .poll(() => place.sql`select min(attempts)::int as least from outbox`)
+      .poll(() => sql`select min(attempts)::int as least from outbox`)
       .toEqual([{ least: 1 }]);
     away = false;
     await expect.poll(() => got.length, { timeout: 5_000 }).toBe(20);
@@ -150,9 +153,9 @@ describeOn("an outbox and its relays", backends, (backend) => {
   it("take over what a relay that died had claimed", async () => {
     await commit(anEvent({}), anEvent({}));
     // What a relay does before it publishes; then it is gone.
-    expect(await claim(place.sql, 10, 300)).toHaveLength(2);
+    expect(await claim(sql, 10, 300)).toHaveLength(2);
     start();
-    expect(await claim(place.sql, 10, 300)).toHaveLength(0);
+    expect(await claim(sql, 10, 300)).toHaveLength(0);
     await expect.poll(() => got.length).toBe(2);
   });
 
@@ -167,7 +170,7 @@ describeOn("an outbox and its relays", backends, (backend) => {
     start({ bus: slow, claimMs: 150 });
     await commit(anEvent({}));
     const later = anEvent({});
-    await place.sql`select pg_sleep(0.6)`; // four claims long
+    await sql`select pg_sleep(0.6)`; // four claims long
     finish.resolve();
     await commit(later);
     await expect.poll(() => asked.length).toBe(2);
@@ -175,13 +178,14 @@ describeOn("an outbox and its relays", backends, (backend) => {
   });
 
   it("publish again what was published but not marked, and the inbox makes it one effect", async () => {
-    await place.sql`create table effects (id uuid)`;
+    await place.owner`create table effects (id uuid)`;
+    await place.owner`grant select, insert on effects to ${place.owner(roleOf(place.schema))}`;
     const outcomes: boolean[] = [];
     await bus.consume({ consumer: "effects", topics: ["thing.happened"] }, async (event) => {
       // In this process the bus remembers ids; a copy stands for a delivery that it has forgotten.
       for (const copy of [event, { ...event }])
         outcomes.push(
-          await once(place.sql, "effects", copy, async (tx) => {
+          await once(sql, "effects", copy, async (tx) => {
             await tx`insert into effects values (${copy.id})`;
           }),
         );
@@ -189,24 +193,20 @@ describeOn("an outbox and its relays", backends, (backend) => {
     start();
     await commit(anEvent({}));
     await expect.poll(unpublished).toBe(0);
-    await place.sql`update outbox set published_at = null, next_attempt_at = now()`; // the crash
+    await sql`update outbox set published_at = null, next_attempt_at = now()`; // the crash
     await expect.poll(unpublished).toBe(0);
     expect(outcomes).toEqual([true, false]);
-    expect(await place.sql`select from effects`).toHaveLength(1);
+    expect(await sql`select from effects`).toHaveLength(1);
   });
 
   it("go on after the database was lost for a while", async () => {
     const relay = start();
     await commit(anEvent({}));
     await expect.poll(() => got.length).toBe(1);
-    await using other = new AsyncDisposableStack();
-    const settings = { ...place.settings, max_connections: 1 };
-    const { schema } = place;
-    const sql = await openPostgres({ settings, schema, migrations: [], opened: other });
-    await sql`
+    await place.owner`
       select pg_terminate_backend(pid) from pg_stat_activity
-      where application_name = ${`soldier-${schema}`} and pid <> pg_backend_pid()`;
-    await sql.begin((tx) => addToOutbox(tx, [anEvent({})]));
+      where application_name = ${`soldier-${place.schema}`}`;
+    await addToOutbox(place.owner, [anEvent({})]);
     relay.poke();
     await expect.poll(() => got.length, { timeout: 10_000 }).toBe(2);
   });
@@ -214,12 +214,11 @@ describeOn("an outbox and its relays", backends, (backend) => {
   it("forget rows that were published long enough ago, and only those", async () => {
     const [old, fresh, waiting] = [anEvent({}), anEvent({}), anEvent({})];
     await commit(old, fresh, waiting);
-    await place.sql`update outbox set published_at = now() - interval '2 hours' where id = ${old.id}`;
-    await place.sql`update outbox set published_at = now() where id = ${fresh.id}`;
-    await place.sql`update outbox set next_attempt_at = now() + interval '1 day' where id = ${waiting.id}`;
+    await sql`update outbox set published_at = now() - interval '2 hours' where id = ${old.id}`;
+    await sql`update outbox set published_at = now() where id = ${fresh.id}`;
+    await sql`update outbox set next_attempt_at = now() + interval '1 day' where id = ${waiting.id}`;
     start();
-    const ids = async () =>
-      (await place.sql`select id from outbox order by seq`).map((row) => row["id"]);
+    const ids = async () => (await sql`select id from outbox order by seq`).map((row) => row["id"]);
     await expect.poll(ids).toEqual([fresh.id, waiting.id]);
   });
 
@@ -233,7 +232,7 @@ describeOn("an outbox and its relays", backends, (backend) => {
           signal?.addEventListener("abort", () => reject(new Error("stopped")));
         }),
     };
-    const relay = startRelay({ sql: place.sql, bus: stuck, name: "test", closePatienceMs: 50 });
+    const relay = startRelay({ sql, bus: stuck, name: "test", closePatienceMs: 50 });
     await commit(anEvent({}));
     relay.poke();
     await asked.promise;
@@ -245,7 +244,7 @@ describeOn("an outbox and its relays", backends, (backend) => {
   it("tell how many rows wait and how old the oldest is", async () => {
     const event = anEvent({ occurredAt: new Date(Date.now() - 90_000) });
     await commit(event);
-    await place.sql`update outbox set next_attempt_at = now() + interval '1 day'`;
+    await sql`update outbox set next_attempt_at = now() + interval '1 day'`;
     start({ name: "waiting" });
     const value = async (metric: string) =>
       (await register.getSingleMetric(metric)?.get())?.values.find(

@@ -21,7 +21,7 @@ export interface EmbeddedOptions {
 }
 
 export interface EmbeddedPostgres extends AsyncDisposable {
-  /** Of the database "soldier", as the ordinary role that owns it: row-level security binds it. */
+  /** Of the database "soldier", as the role that owns it and may make others, but is no superuser. */
   readonly url: string;
   readonly port: number;
 }
@@ -166,13 +166,14 @@ async function startOnPort(place: Place, wanted: number | undefined, log: Log) {
 async function makeDatabase(password: string, port: number): Promise<void> {
   const sql = postgres(urlOf("postgres", password, port), { max: 1, onnotice: () => {} });
   try {
-    const found = await sql`select from pg_database where datname = 'soldier'`;
-    if (found.count > 0) return;
     // A start that was cut short may have made the role already. The password is of our own letters.
     const roles = await sql`select from pg_roles where rolname = 'soldier'`;
     if (roles.count === 0)
       await sql.unsafe(`create role soldier login createdb password '${password}'`);
-    await sql`create database soldier owner soldier`;
+    // It makes the roles that services work as. Also where an earlier release has made it without.
+    await sql`alter role soldier createrole`;
+    const found = await sql`select from pg_database where datname = 'soldier'`;
+    if (found.count === 0) await sql`create database soldier owner soldier`;
   } finally {
     await sql.end({ timeout: 5 });
   }

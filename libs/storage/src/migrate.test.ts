@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { migrate } from "./migrate.ts";
 import { openPostgres } from "./postgres.ts";
+import { roleOf } from "./role.ts";
 import { describeOn, testPostgres, type TestPostgres } from "./testing.ts";
 
 describeOn("migrations", testPostgres(), (backend) => {
@@ -27,11 +28,11 @@ describeOn("migrations", testPostgres(), (backend) => {
   }
 
   const run = (...urls: readonly URL[]) =>
-    migrate({ sql: place.sql, schema: place.schema, folders: urls });
+    migrate({ sql: place.owner, schema: place.schema, folders: urls });
 
   const tables = async () =>
     (
-      await place.sql<{ name: string }[]>`
+      await place.owner<{ name: string }[]>`
         select tablename as name from pg_tables where schemaname = ${place.schema} order by 1`
     ).map(({ name }) => name);
 
@@ -44,7 +45,7 @@ describeOn("migrations", testPostgres(), (backend) => {
     const second = await folderOf({ "0001_c.sql": "insert into steps (what) values ('c')" });
     await run(first, second);
     await run(first, second);
-    const rows = await place.sql`select what from steps order by n`;
+    const rows = await place.owner`select what from steps order by n`;
     expect(rows.map((row) => String(row["what"])).join("")).toBe("abc");
   });
 
@@ -63,10 +64,11 @@ describeOn("migrations", testPostgres(), (backend) => {
       ),
     );
     expect(pools).toHaveLength(20);
-    const { sql } = place;
-    const rows = await sql`select count(*)::int as runs from ${sql(schema)}.runs`;
+    const { owner } = place;
+    const rows = await owner`select count(*)::int as runs from ${owner(schema)}.runs`;
     expect(rows).toEqual([{ runs: 2 }]);
-    await sql`drop schema ${sql(schema)} cascade`;
+    await owner`drop schema ${owner(schema)} cascade`;
+    await owner`drop role ${owner(roleOf(schema))}`;
   });
 
   it("refuse a file that was changed after it was applied, by its name", async () => {

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "@soldier/kernel/fault";
 import { type Log, silentLog } from "@soldier/kernel/log";
 import type { ISql, Sql, TransactionSql } from "postgres";
+import { roleOf } from "./role.ts";
 
 /** One .sql file. Its name is its identity; it never changes once it was applied anywhere. */
 interface Migration {
@@ -25,7 +26,7 @@ export interface MigrateOptions {
 const turnTimeoutMs = 120_000;
 
 /**
- * Brings the schema up to date: makes it when absent and applies each file not yet recorded, one
+ * Brings the schema up to date: makes it when absent, lets its role (role.ts) in, and applies each file not yet recorded, one
  * transaction each, forward only. Of many processes that start together each file is applied by
  * one. Throws the Fault "precondition" when an applied file has changed since, and "internal" when
  * a file fails; a failed file leaves nothing behind. Files that only the database knows are from a
@@ -33,9 +34,11 @@ const turnTimeoutMs = 120_000;
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
   const { sql, schema, folders, log = silentLog } = options;
+  const role = roleOf(schema);
   const migrations = await readMigrations(folders);
   const [found] = await sql<{ ready: boolean }[]>`
-    select to_regclass(${`${schema}.schema_migrations`}) is not null as ready`;
+    select to_regclass(${`${schema}.schema_migrations`}) is not null
+      and has_schema_privilege(${role}, to_regnamespace(${schema}), 'usage') as ready`;
   if (!found?.ready) await inTurn(sql, schema, (tx) => prepare(tx, schema));
   const applied = await recorded(sql, schema);
   for (const migration of migrations) {
@@ -68,8 +71,10 @@ async function inTurn(
   work: (tx: TransactionSql) => Promise<unknown>,
 ): Promise<void> {
   await sql.begin(async (tx) => {
+    // Row-level security binds a table's owner too: a migration is for the rows of every tenant.
     await tx`select set_config('lock_timeout', ${String(turnTimeoutMs)}, true),
-                    set_config('statement_timeout', '0', true)`;
+                    set_config('statement_timeout', '0', true),
+                    set_config('soldier.tenant', '*', true)`;
     await tx`select pg_advisory_xact_lock(hashtextextended(${`soldier migrations of ${schema}`}, 0))`;
     await work(tx);
   });
@@ -77,6 +82,7 @@ async function inTurn(
 
 async function prepare(tx: ISql, schema: string): Promise<void> {
   await tx`create schema if not exists ${tx(schema)}`;
+  await tx`grant usage on schema ${tx(schema)} to ${tx(roleOf(schema))}`;
   await tx`
     create table if not exists ${tx(schema)}.schema_migrations (
       name       text primary key,

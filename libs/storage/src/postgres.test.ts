@@ -6,6 +6,8 @@ import { storageFault } from "./faults.ts";
 import { observed } from "./observed.ts";
 import { openPostgres, pingPostgres, postgresSettings } from "./postgres.ts";
 import { type Link, openLink } from "./testing-link.ts";
+import { tenantSql } from "./tenant.ts";
+import { makeNotes } from "./testing-notes.ts";
 import { describeOn, testPostgres, type TestPostgres } from "./testing.ts";
 
 describe("opening PostgreSQL", () => {
@@ -68,16 +70,13 @@ describeOn("a pool", testPostgres(), (backend) => {
 
   /** Ends the server's side of the pool's connections. */
   async function breakConnections(): Promise<void> {
-    await using opened = new AsyncDisposableStack();
-    const settings = { ...place.settings, max_connections: 1 };
-    const other = await openPostgres({ settings, schema: place.schema, migrations: [], opened });
-    await other`
+    await place.owner`
       select pg_terminate_backend(pid) from pg_stat_activity
-      where application_name = ${`soldier-${place.schema}`} and pid <> pg_backend_pid()`;
+      where application_name = ${`soldier-${place.schema}`}`;
   }
 
   it("works in its own schema", async () => {
-    await place.sql`create table here (n int)`;
+    await place.owner`create table here (n int)`;
     expect(
       await place.sql`select schemaname from pg_tables where tablename = 'here' and schemaname = ${place.schema}`,
     ).toHaveLength(1);
@@ -104,8 +103,9 @@ describeOn("a pool", testPostgres(), (backend) => {
     await using link = await openLink(place.settings.url);
     await using opened = new AsyncDisposableStack();
     const settings = { ...place.settings, url: link.url, max_connections: 1 };
-    const sql = await openPostgres({ settings, schema: place.schema, migrations: [], opened });
-    await sql`create table notes (n int)`;
+    const pool = await openPostgres({ settings, schema: place.schema, migrations: [], opened });
+    await makeNotes(place);
+    const sql = tenantSql(pool, "acme");
     let after: unknown;
     const transaction = sql.begin(async (tx) => {
       await tx`insert into notes values (1)`;
@@ -127,10 +127,10 @@ describeOn("a pool", testPostgres(), (backend) => {
   });
 
   async function isSleeping(): Promise<boolean> {
-    const rows = await place.sql`
+    const rows = await place.owner`
       select from pg_stat_activity
       where application_name = ${`soldier-${place.schema}`} and query like 'select pg_sleep(2)%'
-        and state = 'active' and pid <> pg_backend_pid()`;
+        and state = 'active'`;
     return rows.length > 0;
   }
 

@@ -4,6 +4,7 @@ import postgres, { type Sql } from "postgres";
 import { Counter } from "prom-client";
 import { z } from "zod";
 import { migrate } from "./migrate.ts";
+import { admitRole, roleOf } from "./role.ts";
 
 /** The `[postgres]` table. */
 export const postgresSettings = z.strictObject({
@@ -39,22 +40,24 @@ const statements = new Counter({
 });
 
 /**
- * A pool on the service's own schema, migrated. Throws the Fault "unavailable", with a sentence for
+ * A pool on the service's own schema, migrated. The login of the URL migrates; the pool works as the
+ * schema's role (see role.ts), which row-level security binds: use tenantSql. Throws the Fault "unavailable", with a sentence for
  * the operator, when the server doesn't answer in time or refuses us. Later losses reject the
  * queries they hit (see storageFault) and the pool reconnects by itself.
  */
 export async function openPostgres(options: PostgresOptions): Promise<Sql> {
   const { settings, schema, migrations, opened, log = silentLog } = options;
-  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema))
+  if (!/^[a-z_][a-z0-9_]{0,54}$/.test(schema))
     throw new Fault("invalid", `"${schema}" is not a schema name: use a-z, 0-9 and _`);
-  const sql = connect(settings, schema, log);
+  const login = connect({ ...settings, max_connections: 1 }, schema, undefined, log);
   try {
-    await firstContact(sql, settings);
-    await migrate({ sql, schema, folders: migrations, log });
-  } catch (error) {
-    await sql.end({ timeout: 0 });
-    throw error;
+    await firstContact(login, settings);
+    await admitRole(login, schema);
+    await migrate({ sql: login, schema, folders: migrations, log });
+  } finally {
+    await login.end({ timeout: 0 });
   }
+  const sql = connect(settings, schema, roleOf(schema), log);
   opened.defer(() => sql.end({ timeout: 5 }));
   return sql;
 }
@@ -90,7 +93,13 @@ function startProbe(sql: Sql): Promise<unknown> {
   return probe;
 }
 
-function connect(settings: PostgresSettings, schema: string, log: Log): Sql {
+/** Every connection of the pool works as the role from its first moment; without one, as the login. */
+function connect(
+  settings: PostgresSettings,
+  schema: string,
+  role: string | undefined,
+  log: Log,
+): Sql {
   const sql = postgres(settings.url, {
     max: settings.max_connections,
     connect_timeout: settings.connect_timeout_ms / 1_000,
@@ -98,6 +107,7 @@ function connect(settings: PostgresSettings, schema: string, log: Log): Sql {
     // The default waits up to 20 s after a long outage; a probe a second is cheap.
     backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1) * (0.5 + Math.random() / 2),
     connection: {
+      ...(role !== undefined && { role }),
       application_name: `soldier-${schema}`,
       // "public" is where extensions put their types.
       search_path: `${schema},public`,

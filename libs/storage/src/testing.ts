@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import postgres, { type Sql } from "postgres";
 import { describe, inject, it } from "vitest";
 import { openPostgres, type PostgresSettings } from "./postgres.ts";
+import { roleOf } from "./role.ts";
 import { openRedis, type RedisSettings } from "./redis.ts";
 import type { Found } from "./testing-discovery.ts";
 import type {} from "./testing-setup.ts";
@@ -16,8 +17,10 @@ export interface Backend<T> {
 }
 
 export interface TestPostgres {
-  /** A pool of 4 on the schema. */
+  /** A pool of 4 on the schema, as the service's role. */
   readonly sql: Sql;
+  /** One connection as the login, which owns the schema: to look behind a store, and to prepare. */
+  readonly owner: Sql;
   /** An empty schema with the migrations applied. */
   readonly schema: string;
   /** To open a second pool on the same schema, as another process would. */
@@ -124,11 +127,18 @@ async function openSchema(url: string, migrations: readonly URL[]) {
   await using opened = new AsyncDisposableStack();
   const schema = freshName();
   const settings = settingsOf(url);
-  const sql = await openPostgres({ settings, schema, migrations, opened });
-  opened.defer(async () => {
-    await sql`drop schema ${sql(schema)} cascade`;
+  const owner = postgres(url, {
+    max: 1,
+    onnotice: () => {},
+    connection: { search_path: `${schema},public` },
   });
-  return { sql, schema, settings, ...disposing(opened.move()) };
+  opened.defer(async () => {
+    await owner`drop schema if exists ${owner(schema)} cascade`;
+    await owner`drop role if exists ${owner(roleOf(schema))}`;
+    await owner.end({ timeout: 5 });
+  });
+  const sql = await openPostgres({ settings, schema, migrations, opened });
+  return { sql, owner, schema, settings, ...disposing(opened.move()) };
 }
 
 async function openDatabase(serverUrl: string): Promise<TestDatabase & AsyncDisposable> {

@@ -5,6 +5,7 @@ import { deadLettersInto } from "@soldier/events/dead-letters";
 import { inboxMigrations } from "@soldier/events/inbox";
 import { observed } from "@soldier/storage/observed";
 import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/postgres";
+import { everyTenantSql } from "@soldier/storage/tenant";
 import { z } from "zod";
 import { masterKey } from "./domain/seal.ts";
 import { recordEvents, topics } from "./follow/record-events.ts";
@@ -51,7 +52,7 @@ export const audit = service({
         everyMs: housekeepingMs,
       }),
     );
-    const deadLetter = deadLettersInto(sql);
+    const deadLetter = deadLettersInto(everyTenantSql(sql));
     const bus = await openBus({ settings: settings.events, opened, log, deadLetter });
     await bus.consume({ consumer, topics }, recordEvents(store, clock));
     return { routes: [auditRpc(store, clock)] };

@@ -6,6 +6,7 @@ import { outboxMigrations } from "@soldier/events/outbox";
 import { startRelay } from "@soldier/events/relay";
 import { observed } from "@soldier/storage/observed";
 import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/postgres";
+import { everyTenantSql } from "@soldier/storage/tenant";
 import { z } from "zod";
 import { publisher } from "./publish/publisher.ts";
 import { configRpc } from "./rpc/config-rpc.ts";
@@ -45,7 +46,7 @@ export const config = service({
     });
     ready.check("postgres", () => pingPostgres(sql));
     const bus = await openBus({ settings: settings.events, opened, log });
-    const relay = startRelay({ sql, bus, name: "config", log });
+    const relay = startRelay({ sql: everyTenantSql(sql), bus, name: "config", log });
     opened.use(relay);
     const store = observed("config-store", postgresConfigStore(sql));
     const committed = () => relay.poke();

@@ -6,6 +6,7 @@ import { deadLettersInto } from "@soldier/events/dead-letters";
 import { inboxMigrations } from "@soldier/events/inbox";
 import { observed } from "@soldier/storage/observed";
 import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/postgres";
+import { everyTenantSql } from "@soldier/storage/tenant";
 import { z } from "zod";
 import { startEmbedding } from "./ingest/embed-backlog.ts";
 import { followTurns } from "./ingest/follow-turns.ts";
@@ -90,7 +91,7 @@ export const memory = service({
     });
     opened.use(embedding);
     const stored = () => embedding.poke();
-    const deadLetter = deadLettersInto(sql);
+    const deadLetter = deadLettersInto(everyTenantSql(sql));
     const bus = await openBus({ settings: settings.events, opened, log, deadLetter });
     await followTurns({ bus, consumer: consumerName, store, now, stored });
     const facts = observed("fact-store", postgresFactStore(sql));

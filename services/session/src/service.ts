@@ -5,6 +5,7 @@ import { outboxMigrations } from "@soldier/events/outbox";
 import { startRelay } from "@soldier/events/relay";
 import { observed } from "@soldier/storage/observed";
 import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/postgres";
+import { everyTenantSql } from "@soldier/storage/tenant";
 import { z } from "zod";
 import { sessionRpc } from "./rpc/session-rpc.ts";
 import { postgresSessionStore } from "./store/postgres.ts";
@@ -31,7 +32,7 @@ export const session = service({
     });
     ready.check("postgres", () => pingPostgres(sql));
     const bus = await openBus({ settings: settings.events, opened, log });
-    const relay = startRelay({ sql, bus, name: "session", log });
+    const relay = startRelay({ sql: everyTenantSql(sql), bus, name: "session", log });
     opened.use(relay);
     const parts = {
       store: observed("session-store", postgresSessionStore(sql)),

@@ -67,7 +67,7 @@ describeOn("the chain of audit records", testPostgres(migrations), (backend) => 
     verify(store, tenantId, interval, knownEnd, new AbortController().signal);
   /** As somebody does who may do anything with the database. */
   async function tamper(change: (tx: Sql) => Promise<unknown>): Promise<void> {
-    await sql.begin(async (tx) => {
+    await place.owner.begin(async (tx) => {
       for (const table of ["turn_records", "audit_events", "chain"])
         await tx`alter table ${tx(table)} disable trigger user`;
       for (const { name } of await tx<{ name: string }[]>`
@@ -217,7 +217,7 @@ describeOn("the chain of audit records", testPostgres(migrations), (backend) => 
         personalErased: true,
         userText: "",
       });
-      const rows = await sql<{ record: Uint8Array; personal: Uint8Array }[]>`
+      const rows = await place.owner<{ record: Uint8Array; personal: Uint8Array }[]>`
         select record, personal from turn_records`;
       for (const { record, personal } of rows)
         expect(Buffer.concat([record, personal]).includes(secret)).toBe(false);
@@ -233,10 +233,10 @@ describeOn("the chain of audit records", testPostgres(migrations), (backend) => 
   it("keeps what is personal unreadable to whoever has the database only", async () => {
     store = storeWith("a key of the deployment, long enough");
     const turnId = await turn();
-    const [row] = await sql<{ record: Uint8Array; personal: Uint8Array }[]>`
+    const [row] = await place.owner<{ record: Uint8Array; personal: Uint8Array }[]>`
       select record, personal from turn_records`;
     expect(row && Buffer.concat([row.record, row.personal]).includes(secret)).toBe(false);
-    const [{ key } = { key: undefined }] = await sql`select key from customer_keys`;
+    const [{ key } = { key: undefined }] = await place.owner`select key from customer_keys`;
     expect(key).toHaveLength(60);
     expect(await store.turnRecord(tenantId, turnId)).toMatchObject({ userText: secret });
     const other = storeWith("another key, that is long enough, too").turnRecord(tenantId, turnId);
@@ -260,7 +260,7 @@ describeOn("the chain of audit records", testPostgres(migrations), (backend) => 
   it("takes what the release before it inserts", async () => {
     const record = toBinary(TurnRecordSchema, create(TurnRecordSchema, { userText: "as it was" }));
     const turnId = newId();
-    await sql`
+    await place.owner`
       with noted as (insert into inbox (consumer, event_id) values ('audit', ${newId()})
         on conflict do nothing returning event_id),
       kept as (
@@ -281,7 +281,7 @@ describeOn("the chain of audit records", testPostgres(migrations), (backend) => 
     const schema = `before_${newId().replaceAll("-", "")}`;
     const text = (name: string) =>
       readFile(new URL(`../../migrations/${name}`, import.meta.url), "utf8");
-    await sql.begin(async (tx) => {
+    await place.owner.begin(async (tx) => {
       await tx.unsafe(`create schema ${schema}; set local search_path to ${schema}`);
       await tx.unsafe(await text("0001_records.sql"));
       const record = toBinary(TurnRecordSchema, create(TurnRecordSchema, { userText: "old" }));

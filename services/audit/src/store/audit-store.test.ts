@@ -3,6 +3,7 @@ import { inboxMigrations } from "@soldier/events/inbox";
 import { systemClock } from "@soldier/kernel/clock";
 import { newId } from "@soldier/kernel/ids";
 import { TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
+import { tenantSql } from "@soldier/storage/tenant";
 import { describeOn, testPostgres } from "@soldier/storage/testing";
 import type { Sql } from "postgres";
 import { expect, it } from "vitest";
@@ -24,21 +25,25 @@ describeOn("the audit store", testPostgres(migrations), (backend) => {
     };
   });
 
-  it("cannot be changed, not even by its own service", async () => {
+  it("cannot be changed, neither by its own service nor by the owner of its tables", async () => {
     await using opened = await backend.open();
-    const { sql } = opened;
+    const { sql, owner } = opened;
     const record = create(TurnRecordSchema, { turnId: newId() });
     const event = { id: newId(), topic: "turn.committed", tenantId: "acme" };
     const now = new Date();
     const whole = { ...event, payload: Uint8Array.of(), occurredAt: now };
     await storeOn(sql).addTurnRecord(whole, record, now, now);
-    for (const table of ["turn_records", "audit_events"])
-      for (const change of [
-        sql`update ${sql(table)} set recorded_at = now()`,
-        sql`delete from ${sql(table)}`,
-        sql`truncate ${sql(table)}`,
-      ])
+    const changes = (as: Sql, table: string) => [
+      as`update ${as(table)} set recorded_at = now()`,
+      as`delete from ${as(table)}`,
+      as`truncate ${as(table)}`,
+    ];
+    for (const table of ["turn_records", "audit_events"]) {
+      for (const change of changes(tenantSql(sql, "acme"), table))
+        await expect(change).rejects.toThrow(`permission denied for table ${table}`);
+      for (const change of changes(owner, table))
         await expect(change).rejects.toThrow(`${table} is append-only`);
-    expect(await sql`select from turn_records`).toHaveLength(1);
+    }
+    expect(await owner`select from turn_records`).toHaveLength(1);
   });
 });

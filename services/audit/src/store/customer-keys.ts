@@ -1,6 +1,7 @@
 import { Fault } from "@soldier/kernel/fault";
 import type { Clock } from "@soldier/kernel/clock";
 import { LRUCache } from "lru-cache";
+import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql } from "postgres";
 import { type MasterKey, newKey, opened, sealed } from "../domain/seal.ts";
 
@@ -24,7 +25,7 @@ interface KeyRow {
 }
 
 export function postgresCustomerKeys(
-  sql: Sql,
+  pool: Sql,
   master: MasterKey | undefined,
   clock: Clock,
 ): CustomerKeys {
@@ -49,6 +50,7 @@ export function postgresCustomerKeys(
   }
 
   async function read(tenantId: string, customerId: string): Promise<KeyRow | undefined> {
+    const sql = tenantSql(pool, tenantId);
     const [row] = await sql<KeyRow[]>`
       select key, wrapped_by from customer_keys
       where tenant_id = ${tenantId} and customer_id = ${customerId}`;
@@ -57,6 +59,7 @@ export function postgresCustomerKeys(
 
   return {
     async forWriting(tenantId, customerId) {
+      const sql = tenantSql(pool, tenantId);
       const name = nameOf(tenantId, customerId);
       const known = kept.get(name);
       if (known) return known;
@@ -80,6 +83,7 @@ export function postgresCustomerKeys(
     },
 
     async destroy(tenantId, customerId) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<{ had: boolean }[]>`
         with before as (
           select key is not null as had from customer_keys

@@ -3,6 +3,7 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { notedOnce } from "@soldier/events/inbox";
 import { AuditEventSchema } from "@soldier/proto/audit/v1/audit_service";
 import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
+import { tenantSql } from "@soldier/storage/tenant";
 import type { Fragment, Sql } from "postgres";
 import { joined, parted } from "../domain/personal.ts";
 import { opened, sealed } from "../domain/seal.ts";
@@ -14,10 +15,11 @@ import type { CustomerKeys } from "./customer-keys.ts";
 export const consumer = "audit";
 
 /** Records in PostgreSQL, whose triggers chain them and refuse to change them. */
-export function postgresAuditStore(sql: Sql, keys: CustomerKeys): AuditStore {
+export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
   return {
     async addTurnRecord(event, record, receivedAt, now) {
       const { tenantId } = event;
+      const sql = tenantSql(pool, tenantId);
       const { turnId, sessionId, agentId, customerId } = record;
       const { rest, personal } = parted(create(TurnRecordSchema, { ...record, tenantId }));
       const bytes = toBinary(TurnRecordSchema, rest);
@@ -41,6 +43,7 @@ export function postgresAuditStore(sql: Sql, keys: CustomerKeys): AuditStore {
 
     async addAuditEvent(event, audited, now) {
       const { tenantId } = event;
+      const sql = tenantSql(pool, tenantId);
       const { resourceKind, resourceId, action, occurredAt } = audited;
       const id = audited.id || event.id;
       const at = occurredAt ? timestampDate(occurredAt) : event.occurredAt;
@@ -67,6 +70,7 @@ export function postgresAuditStore(sql: Sql, keys: CustomerKeys): AuditStore {
     },
 
     async turnRecord(tenantId, turnId) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<RecordRow[]>`
         select record, personal, customer_id, turn_id from turn_records
         where tenant_id = ${tenantId} and turn_id = ${turnId}`;
@@ -74,6 +78,7 @@ export function postgresAuditStore(sql: Sql, keys: CustomerKeys): AuditStore {
     },
 
     async turnRecords(tenantId, filter, slice) {
+      const sql = tenantSql(pool, tenantId);
       const { sessionId, agentId, customerId } = filter;
       const rows = await sql<(RecordRow & { at: Date })[]>`
         select received_at as at, turn_id, record, personal, customer_id from turn_records
@@ -92,6 +97,7 @@ export function postgresAuditStore(sql: Sql, keys: CustomerKeys): AuditStore {
     },
 
     async auditEvents(tenantId, filter, slice) {
+      const sql = tenantSql(pool, tenantId);
       const { resourceKind, resourceId, action } = filter;
       const rows = await sql<{ at: Date; id: string; event: Uint8Array }[]>`
         select occurred_at as at, id, event from audit_events
@@ -108,6 +114,7 @@ export function postgresAuditStore(sql: Sql, keys: CustomerKeys): AuditStore {
     },
 
     async chainPart(tenantId, { from, to }) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<{ first: string | null; last: string | null }[]>`
         select min(seq) as first, max(seq) as last from chain
         where tenant_id = ${tenantId}
@@ -116,18 +123,20 @@ export function postgresAuditStore(sql: Sql, keys: CustomerKeys): AuditStore {
       return { first: BigInt(row.first), last: BigInt(row.last) };
     },
 
-    links: (tenantId, from, rowsMax) => readLinks(sql, tenantId, from, rowsMax),
+    links: (tenantId, from, rowsMax) =>
+      readLinks(tenantSql(pool, tenantId), tenantId, from, rowsMax),
 
     async chainEnd(tenantId) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<{ seq: string; hash: Uint8Array }[]>`
         select seq, hash from chain_heads where tenant_id = ${tenantId}`;
       return row && { seq: BigInt(row.seq), hash: row.hash };
     },
 
-    unchained: (tenantId, interval) => readUnchained(sql, tenantId, interval),
+    unchained: (tenantId, interval) => readUnchained(tenantSql(pool, tenantId), tenantId, interval),
 
     async droppedBefore() {
-      const [row] = await sql<{ dropped_before: Date }[]>`select dropped_before from retention`;
+      const [row] = await pool<{ dropped_before: Date }[]>`select dropped_before from retention`;
       return row?.dropped_before;
     },
 
@@ -139,6 +148,7 @@ export function postgresAuditStore(sql: Sql, keys: CustomerKeys): AuditStore {
     },
 
     async forget(tenantId, customerId) {
+      const sql = tenantSql(pool, tenantId);
       const destroyed = await keys.destroy(tenantId, customerId);
       const [row] = await sql<{ records: number }[]>`
         select count(*)::int as records from turn_records

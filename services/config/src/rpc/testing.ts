@@ -7,8 +7,8 @@ import { auditRecordedTopic, configPublishedTopic } from "@soldier/events/topics
 import { Fault } from "@soldier/kernel/fault";
 import { ConfigService } from "@soldier/proto/config/v1/config_service";
 import type { AuditRecorded, ConfigPublished } from "@soldier/proto/events/v1/events";
-import { openPostgres } from "@soldier/storage/postgres";
 import type { Backend, TestDatabase } from "@soldier/storage/testing";
+import postgres from "postgres";
 import { config } from "../service.ts";
 
 export interface ConfigUnderTest extends AsyncDisposable {
@@ -38,12 +38,8 @@ export async function configUnderTest(
       },
     }),
   );
-  const sql = await openPostgres({
-    settings: database.settings,
-    schema: "config",
-    migrations: [],
-    opened,
-  });
+  const sql = postgres(database.url, { max: 1, connection: { search_path: "config" } });
+  opened.defer(() => sql.end());
   const running = opened.move();
   return {
     as: (identity) => mesh.as(testIdentity(identity))(ConfigService),

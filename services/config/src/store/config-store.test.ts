@@ -11,11 +11,11 @@ describeOn("the config store", testPostgres(migrations), (backend) => {
   afterAll(() => opened.disposeAsync());
 
   configStoreContract(async () => {
-    const { sql } = opened.use(await backend.open());
+    const { sql, owner } = opened.use(await backend.open());
     return {
       store: postgresConfigStore(sql),
       async events() {
-        const rows = await sql<{ id: string }[]>`select id from outbox order by seq`;
+        const rows = await owner<{ id: string }[]>`select id from outbox order by seq`;
         return rows.map(({ id }) => id);
       },
     };

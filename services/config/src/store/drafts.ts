@@ -4,6 +4,7 @@ import { Fault } from "@soldier/kernel/fault";
 import { isId } from "@soldier/kernel/ids";
 import type { Agent } from "@soldier/proto/config/v1/agent";
 import { type AgentDocument, AgentDocumentSchema } from "@soldier/proto/config/v1/config_service";
+import { tenantSql } from "@soldier/storage/tenant";
 import type { ISql, Sql } from "postgres";
 import { allKinds, type Resource } from "../domain/kinds.ts";
 import type { ConfigStore, Edit, StoredDraft } from "./config-store.ts";
@@ -25,14 +26,16 @@ const rowsMax = 2_000;
 /** One more than it takes, unless agents of that slug are made and deleted all the time. */
 const triesMax = 5;
 
-export function postgresDrafts(sql: Sql): Drafts {
+export function postgresDrafts(pool: Sql): Drafts {
   return {
     async agent(tenantId, idOrSlug) {
+      const sql = tenantSql(pool, tenantId);
       const row = await agentRow(sql, tenantId, idOrSlug);
       return row && agentFrom(row);
     },
 
     async agents(tenantId, { after, limit }) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<AgentRow[]>`
         select * from agents
         where tenant_id = ${tenantId} and deleted_at is null
@@ -42,6 +45,7 @@ export function postgresDrafts(sql: Sql): Drafts {
     },
 
     async resource(tenantId, agentId, collection, idOrName) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<ResourceRow[]>`
         select * from resources
         where tenant_id = ${tenantId} and agent_id = ${agentId} and kind = ${collection}
@@ -51,6 +55,7 @@ export function postgresDrafts(sql: Sql): Drafts {
     },
 
     async resources(tenantId, agentId, collection, { after, limit }) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<ResourceRow[]>`
         select * from resources
         where tenant_id = ${tenantId} and agent_id = ${agentId} and kind = ${collection}
@@ -61,12 +66,13 @@ export function postgresDrafts(sql: Sql): Drafts {
     },
 
     draft: (tenantId, idOrSlug) =>
-      sql.begin("isolation level repeatable read read only", async (tx) => {
+      tenantSql(pool, tenantId).begin("isolation level repeatable read read only", async (tx) => {
         const row = await agentRow(tx, tenantId, idOrSlug);
         return row && draftFrom(tx, row);
       }),
 
     async edit(tenantId, idOrSlug, change) {
+      const sql = tenantSql(pool, tenantId);
       for (let tries = 0; tries < triesMax; tries++) {
         const done = await editOnce(sql, tenantId, idOrSlug, change);
         if (done) return done.result;

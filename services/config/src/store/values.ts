@@ -2,6 +2,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { addToOutbox } from "@soldier/events/outbox";
 import { VariableLevel, VariableValueSchema } from "@soldier/proto/config/v1/template";
+import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql } from "postgres";
 import type { ConfigStore } from "./config-store.ts";
 
@@ -11,13 +12,13 @@ type Values = Pick<ConfigStore, "setValue" | "values" | "valuesInForce">;
 /** The agent_id of what is the whole tenant's. */
 const tenants = "";
 
-export function postgresValues(sql: Sql): Values {
+export function postgresValues(pool: Sql): Values {
   return {
     async setValue(tenantId, agentId, value, { at, ownerMaxBytes, events }) {
       const { variable, level, key, expiresAt } = value;
       const owner = level === VariableLevel.GLOBAL ? tenants : agentId;
       const body = toBinary(VariableValueSchema, value);
-      return await sql.begin(async (tx) => {
+      return await tenantSql(pool, tenantId).begin(async (tx) => {
         if (value.value) {
           // One at a time for each owner, or several could pass the limit together.
           await tx`select pg_advisory_xact_lock(hashtextextended(${`values ${tenantId} ${owner}`}, 0))`;
@@ -50,6 +51,7 @@ export function postgresValues(sql: Sql): Values {
     },
 
     async values(tenantId, agentId, { variable }, { after, limit }) {
+      const sql = tenantSql(pool, tenantId);
       const [name = "", level = "0", key = ""] = after ?? [];
       const rows = await sql<{ body: Uint8Array }[]>`
         select body from variable_values
@@ -61,6 +63,7 @@ export function postgresValues(sql: Sql): Values {
     },
 
     async valuesInForce(tenantId, agentId, at) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<{ body: Uint8Array }[]>`
         select body from variable_values
         where tenant_id = ${tenantId} and agent_id in (${tenants}, ${agentId})

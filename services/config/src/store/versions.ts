@@ -1,5 +1,6 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { addToOutbox } from "@soldier/events/outbox";
+import { tenantSql } from "@soldier/storage/tenant";
 import type { ISql, Sql } from "postgres";
 import type { ConfigStore, Publication } from "./config-store.ts";
 import { agentRow } from "./drafts.ts";
@@ -11,10 +12,10 @@ type Versions = Pick<
   "publish" | "versions" | "bundle" | "bundlePiece" | "vectors" | "keepVectors"
 >;
 
-export function postgresVersions(sql: Sql): Versions {
+export function postgresVersions(pool: Sql): Versions {
   return {
     async publish(tenantId, agentId, decide) {
-      const decided = await sql.begin(async (tx) => {
+      const decided = await tenantSql(pool, tenantId).begin(async (tx) => {
         const agent = await agentRow(tx, tenantId, agentId, tx`for update`);
         if (!agent) return undefined;
         const [live] = await tx<VersionRow[]>`
@@ -31,6 +32,7 @@ export function postgresVersions(sql: Sql): Versions {
     },
 
     async versions(tenantId, agentId, { after, limit }) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<VersionRow[]>`
         select version, content_hash, embedding_model, revision, comment, published_by,
                published_at, rollback_of
@@ -42,6 +44,7 @@ export function postgresVersions(sql: Sql): Versions {
     },
 
     async bundle(tenantId, agentId, version) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<{ bundle: Uint8Array }[]>`
         select bundle from agent_versions
         where tenant_id = ${tenantId} and agent_id = ${agentId} and version = ${String(version)}`;
@@ -49,6 +52,7 @@ export function postgresVersions(sql: Sql): Versions {
     },
 
     async bundlePiece(tenantId, agentId, version, { from, bytes }) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<{ piece: Uint8Array; sizeBytes: number }[]>`
         select substring(bundle from ${from + 1}::int for ${bytes}::int) as piece,
                octet_length(bundle) as "sizeBytes"
@@ -58,6 +62,7 @@ export function postgresVersions(sql: Sql): Versions {
     },
 
     async vectors(tenantId, model, hashes) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<{ hash: string; vector: Uint8Array }[]>`
         select encode(text_hash, 'hex') as hash, vector from embeddings
         where tenant_id = ${tenantId} and model = ${model}
@@ -66,6 +71,7 @@ export function postgresVersions(sql: Sql): Versions {
     },
 
     async keepVectors(tenantId, model, vectors) {
+      const sql = tenantSql(pool, tenantId);
       const rows = [...vectors].map(([hash, vector]) => ({
         tenant_id: tenantId,
         model,

@@ -1,9 +1,11 @@
+import { everyTenantSql } from "@soldier/storage/tenant";
 import type { ISql, Sql } from "postgres";
 import type { EmbeddingBacklog, EmbeddingOutcome, Unembedded } from "./embedding-backlog.ts";
 import { columns, type EpisodeRow, episodeOf } from "./postgres.ts";
 import { vectorBytes } from "./vector-bytes.ts";
 
-export function postgresEmbeddingBacklog(sql: Sql): EmbeddingBacklog {
+export function postgresEmbeddingBacklog(pool: Sql): EmbeddingBacklog {
+  const sql = everyTenantSql(pool);
   return {
     async embedNext(model, limit, work) {
       return sql.begin(async (tx) => {

@@ -1,4 +1,5 @@
 import { notedOnce } from "@soldier/events/inbox";
+import { tenantSql } from "@soldier/storage/tenant";
 import type { Fragment, ISql, Sql } from "postgres";
 import type { Episode, EpisodeRole, NewEpisode, Stage } from "../domain/episode.ts";
 import type {
@@ -13,11 +14,12 @@ import { vectorOf } from "./vector-bytes.ts";
 /** The durable consumer whose inbox says which events were had. */
 export const consumerName = "memory";
 
-export function postgresEpisodeStore(sql: Sql): EpisodeStore {
+export function postgresEpisodeStore(pool: Sql): EpisodeStore {
   return {
-    add: (tenantId, episodes) => addAll(sql, tenantId, episodes),
+    add: (tenantId, episodes) => addAll(tenantSql(pool, tenantId), tenantId, episodes),
 
     async addOnce(event, tenantId, episodes) {
+      const sql = tenantSql(pool, tenantId);
       const noted = sql`noted as (${notedOnce(sql, consumerName, event)}),`;
       const stored = await insert(sql, tenantId, episodes, noted);
       const byKey = new Map(stored.map((row) => [row.ingest_key, episodeOf(row)]));
@@ -25,6 +27,7 @@ export function postgresEpisodeStore(sql: Sql): EpisodeStore {
     },
 
     async get(tenantId, id) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<StagedRow[]>`
         select ${columns(sql)}, ${stageColumns(sql)}
         from episodes e ${stageJoins(sql)}
@@ -33,6 +36,7 @@ export function postgresEpisodeStore(sql: Sql): EpisodeStore {
     },
 
     async list(tenantId, groupId, limit, before) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<StagedRow[]>`
         select ${columns(sql)}, ${stageColumns(sql)}
         from episodes e ${stageJoins(sql)}
@@ -46,6 +50,7 @@ export function postgresEpisodeStore(sql: Sql): EpisodeStore {
     },
 
     async news(tenantId, model, known) {
+      const sql = tenantSql(pool, tenantId);
       const groupIds = known.map(({ groupId }) => groupId);
       const revisions = known.map(({ revision }) => revision);
       // The head, compared first, answers for the many groups in which nothing happened.

@@ -4,6 +4,7 @@ import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import type { Channel } from "@soldier/proto/common/v1/resource";
 import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
+import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql } from "postgres";
 import { claimAll, holdCustomer } from "./claim.ts";
 import type { Claimed, NewConsent, ProfileStore } from "./profile-store.ts";
@@ -23,9 +24,10 @@ export const consumerName = "profile";
 /** Somebody else may make, and a third give away, an identity between our looking and making. */
 const triesMax = 5;
 
-export function postgresProfileStore(sql: Sql): ProfileStore {
+export function postgresProfileStore(pool: Sql): ProfileStore {
   return {
     async get(tenantId, customerId, now) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<ProfileRow[]>`
         select ${profileColumns(sql, now)} from customers c
         where c.tenant_id = ${tenantId} and c.id = ${customerId}`;
@@ -33,6 +35,7 @@ export function postgresProfileStore(sql: Sql): ProfileStore {
     },
 
     async getOrCreate(tenantId, channel, externalId, now) {
+      const sql = tenantSql(pool, tenantId);
       let created = false;
       for (let tries = 0; tries < triesMax; tries++) {
         const profile = await find(sql, tenantId, channel, externalId, now);
@@ -43,6 +46,7 @@ export function postgresProfileStore(sql: Sql): ProfileStore {
     },
 
     async list(tenantId, limit, after, now) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<ProfileRow[]>`
         select ${profileColumns(sql, now)} from customers c
         where c.tenant_id = ${tenantId} and (${after ?? null}::uuid is null or c.id < ${after ?? null})
@@ -56,6 +60,7 @@ export function postgresProfileStore(sql: Sql): ProfileStore {
     },
 
     async history(tenantId, customerId, name, limit, after) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<{ claim: ClaimRow }[]>`
         select to_jsonb(h) as claim from field_claims h
         where h.tenant_id = ${tenantId} and h.customer_id = ${customerId} and h.name = ${name}
@@ -69,7 +74,7 @@ export function postgresProfileStore(sql: Sql): ProfileStore {
     },
 
     async claim(tenantId, customerId, claim, now, announce) {
-      return sql.begin(async (tx) => {
+      return tenantSql(pool, tenantId).begin(async (tx) => {
         const [claimed] = (await claimAll(tx, tenantId, customerId, [claim], now)) ?? [];
         if (claimed && !claimed.repeated) await addToOutbox(tx, announce(claimed));
         return claimed;
@@ -78,14 +83,14 @@ export function postgresProfileStore(sql: Sql): ProfileStore {
 
     async claimOnce(event, tenantId, customerId, claims, now) {
       let claimed: readonly Claimed[] = [];
-      await once(sql, consumerName, event, async (tx) => {
+      await once(tenantSql(pool, tenantId), consumerName, event, async (tx) => {
         claimed = (await claimAll(tx, tenantId, customerId, claims, now)) ?? [];
       });
       return claimed;
     },
 
     async link(tenantId, customerId, { channel, externalId }, now, announce) {
-      return sql.begin(async (tx) => {
+      return tenantSql(pool, tenantId).begin(async (tx) => {
         if ((await holdCustomer(tx, tenantId, customerId)) === undefined) return "absent";
         const linked = await tx`
           with linked as (
@@ -109,7 +114,7 @@ export function postgresProfileStore(sql: Sql): ProfileStore {
     },
 
     async consent(tenantId, customerId, consent, now, announce) {
-      return sql.begin(async (tx) => {
+      return tenantSql(pool, tenantId).begin(async (tx) => {
         const version = await holdCustomer(tx, tenantId, customerId);
         if (version === undefined) return undefined;
         if (await addConsent(tx, tenantId, customerId, version + 1, consent, now))

@@ -20,7 +20,7 @@ describeOn("the profile store", backends, (backend) => {
   profileStoreContract(() => ({
     store: postgresProfileStore(opened.sql),
     async announced(tenantId) {
-      const rows = await opened.sql<{ topic: string }[]>`
+      const rows = await opened.owner<{ topic: string }[]>`
         select topic from outbox where tenant_id = ${tenantId}`;
       return rows.map(({ topic }) => topic);
     },

@@ -2,6 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { addToOutbox } from "@soldier/events/outbox";
 import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
+import { tenantSql } from "@soldier/storage/tenant";
 import type { Fragment, Sql } from "postgres";
 import { beginTurn } from "./begin-turn.ts";
 import { commitTurn } from "./commit-turn.ts";
@@ -20,16 +21,17 @@ import { usageToday } from "./usage.ts";
 type FoundRow = SessionRow & { readonly leased: boolean };
 
 /** Sessions in PostgreSQL: the truth, and the clock of the leases. */
-export function postgresSessionStore(sql: Sql): SessionStore {
-  const leased = sql`(lease_turn_id is not null and lease_expires_at > clock_timestamp())`;
+export function postgresSessionStore(pool: Sql): SessionStore {
+  const leased = pool`(lease_turn_id is not null and lease_expires_at > clock_timestamp())`;
   return {
-    begin: (viewer, beginning) => beginTurn(sql, viewer, beginning),
-    commit: (tenantId, commit) => commitTurn(sql, tenantId, commit),
-    beginToolCall: (viewer, call) => beginToolCall(sql, viewer, call),
-    endToolCall: (tenantId, end) => endToolCall(sql, tenantId, end),
-    usageToday: (tenantId) => usageToday(sql, tenantId),
+    begin: (viewer, beginning) => beginTurn(tenantSql(pool, viewer.tenantId), viewer, beginning),
+    commit: (tenantId, commit) => commitTurn(tenantSql(pool, tenantId), tenantId, commit),
+    beginToolCall: (viewer, call) => beginToolCall(tenantSql(pool, viewer.tenantId), viewer, call),
+    endToolCall: (tenantId, end) => endToolCall(tenantSql(pool, tenantId), tenantId, end),
+    usageToday: (tenantId) => usageToday(tenantSql(pool, tenantId), tenantId),
 
     async renew(tenantId, lease, leaseMs) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<LeaseRow[]>`
         update sessions set lease_expires_at = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
         where tenant_id = ${tenantId} and id = ${lease.sessionId} and deleted_at is null
@@ -39,6 +41,7 @@ export function postgresSessionStore(sql: Sql): SessionStore {
     },
 
     async abort(tenantId, lease) {
+      const sql = tenantSql(pool, tenantId);
       await sql`
         update sessions set lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'
         where tenant_id = ${tenantId} and id = ${lease.sessionId}
@@ -46,6 +49,7 @@ export function postgresSessionStore(sql: Sql): SessionStore {
     },
 
     async get({ tenantId, subject, seesAll }, sessionId) {
+      const sql = tenantSql(pool, tenantId);
       const [row] = await sql<FoundRow[]>`
         select *, ${leased} as leased from sessions
         where tenant_id = ${tenantId} and id = ${sessionId} and deleted_at is null
@@ -54,6 +58,7 @@ export function postgresSessionStore(sql: Sql): SessionStore {
     },
 
     async list({ tenantId, subject, seesAll }, filter, { rowsMax, before }) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<FoundRow[]>`
         select *, ${leased} as leased from sessions
         where tenant_id = ${tenantId} and deleted_at is null
@@ -67,6 +72,7 @@ export function postgresSessionStore(sql: Sql): SessionStore {
     },
 
     async turns({ tenantId, subject, seesAll }, sessionId, { rowsMax, before }) {
+      const sql = tenantSql(pool, tenantId);
       const rows = await sql<{ turn: Uint8Array | null }[]>`
         select t.turn from sessions s
         left join lateral (
@@ -83,7 +89,7 @@ export function postgresSessionStore(sql: Sql): SessionStore {
     },
 
     change: ({ tenantId, subject, seesAll }, sessionId, move) =>
-      sql.begin(async (tx) => {
+      tenantSql(pool, tenantId).begin(async (tx) => {
         const [row] = await tx<FoundRow[]>`
           select *, ${leased} as leased from sessions
           where tenant_id = ${tenantId} and id = ${sessionId}
@@ -100,7 +106,7 @@ export function postgresSessionStore(sql: Sql): SessionStore {
             state = ${toBinary(SessionStateSchema, session.state ?? create(SessionStateSchema))},
             updated_at = ${updatedAt ? timestampDate(updatedAt) : row.updated_at},
             deleted_at = ${deletedAt ? timestampDate(deletedAt) : null}
-            ${endsTurn ? sql`, lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'` : sql``}
+            ${endsTurn ? tx`, lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'` : tx``}
           where tenant_id = ${tenantId} and id = ${sessionId}`;
         await addToOutbox(tx, events);
         return { session, leased: row.leased && !endsTurn };

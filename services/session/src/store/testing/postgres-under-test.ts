@@ -15,7 +15,7 @@ export async function postgresUnderTest(
   backend: TestPostgres & AsyncDisposable,
 ): Promise<StoreUnderTest> {
   await using opened = new AsyncDisposableStack();
-  const { sql, schema, settings } = opened.use(backend);
+  const { owner, schema, settings } = opened.use(backend);
   const replicas: SessionStore[] = [];
   for (let i = 0; i < replicasMax; i++) {
     const one = { ...settings, max_connections: 1 };
@@ -26,20 +26,20 @@ export async function postgresUnderTest(
   return {
     store: inTurns(replicas),
     async runOut(tenantId, sessionId) {
-      await sql`
+      await owner`
         update sessions set lease_expires_at = clock_timestamp() - interval '1 second'
         where tenant_id = ${tenantId} and id = ${sessionId} and lease_turn_id is not null`;
     },
     async usedBefore(tenantId, days) {
-      await sql`update usage set day = day - ${days}::int where tenant_id = ${tenantId}`;
+      await owner`update usage set day = day - ${days}::int where tenant_id = ${tenantId}`;
     },
     async daysCounted(tenantId) {
-      const rows = await sql<{ ago: number }[]>`
+      const rows = await owner<{ ago: number }[]>`
         select distinct (now() at time zone 'utc')::date - day as ago from usage
         where tenant_id = ${tenantId} order by ago desc`;
       return rows.map(({ ago }) => ago);
     },
-    told: (tenantId) => sql<{ topic: string; payload: Uint8Array }[]>`
+    told: (tenantId) => owner<{ topic: string; payload: Uint8Array }[]>`
       select topic, payload from outbox where tenant_id = ${tenantId} order by seq`,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   };
