@@ -3,9 +3,13 @@
 //
 //   npm run cases -- cases/behaviour.json
 //   npm run cases -- FILE --only REL-01,REL-02 --area relations --json
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Command } from "commander";
 import { readCaseFile } from "./case-file.ts";
+import { memoryCasesIn } from "./memory-file.ts";
+import { openDatabase } from "./place.ts";
+import { openMemory, runMemoryCase } from "./run-memory-case.ts";
 import { lineOf, type Outcome, runOne, sumOf } from "./run-file.ts";
 import { openStage } from "./stage.ts";
 
@@ -41,17 +45,29 @@ async function run(files: readonly string[], flags: Flags): Promise<void> {
       opened,
     ));
   const only = flags.only?.split(",").map((id) => id.trim());
+  const wanted = (each: { readonly id: string; readonly area: string }) =>
+    (!only || only.includes(each.id)) && (flags.area === undefined || each.area === flags.area);
+  let openingMemory: ReturnType<typeof openMemory> | undefined;
+  const memory = () =>
+    (openingMemory ??= openDatabase(flags.database, opened).then((url) => openMemory(url, opened)));
   const outcomes: Outcome[] = [];
   const say = (line: string) => flags.json || process.stdout.write(`${line}\n`);
   for (const file of files) {
+    const ofMemory = memoryCasesIn(JSON.parse(readFileSync(file, "utf8")));
+    for (const each of ofMemory ?? []) {
+      if (!wanted(each)) continue;
+      const outcome = await runMemoryCase(each, memory);
+      outcomes.push(outcome);
+      say(lineOf(outcome));
+    }
+    if (ofMemory) continue;
     const cases = readCaseFile(file);
     if (typeof cases === "string") {
       say(`skip ${basename(file)} … ${cases}`);
       continue;
     }
     for (const each of cases) {
-      if (only && !only.includes(each.id)) continue;
-      if (flags.area !== undefined && each.area !== flags.area) continue;
+      if (!wanted(each)) continue;
       const outcome = await runOne(each, stage);
       outcomes.push(outcome);
       say(lineOf(outcome));

@@ -231,14 +231,14 @@ async function rememberFacts(mesh: TestMesh, { identity, voice, ids }: World): P
   for (const ended of [said?.claims.slice(1), said?.claims.slice(2)]) {
     if (!ended) continue;
     const { parked } = await memory.addClaims({
-      claims: ended.map(({ id, subject, predicate, value }) => ({
+      claims: ended.map((one) => ({
         groupId: ids.at("group_id"),
         kind: ClaimKind.END,
-        subject,
-        predicate,
-        value,
+        subject: one.subject,
+        predicate: one.predicate,
+        value: one.value,
         validTo: { seconds: 4_000_000_000n },
-        targetClaimId: id,
+        targetClaimId: one.id,
       })),
     });
     ids.add("parked_id", parked?.id ?? "");
