@@ -162,6 +162,17 @@ const values: Readonly<Record<string, string>> = {
 const special: Readonly<Record<string, string>> = {
   "memory.episodes.role": "user",
   "memory.backlog.stage": "embedded",
+  "memory.claims.kind": "assert",
+  "memory.claims.time_basis": "stated",
+  "memory.claims.authority": "user",
+  "memory.claims.valid_to": "infinity",
+  "memory.fact_versions.valid": "[2026-01-01,)",
+  "memory.fact_versions.tx": "[2026-01-01,)",
+  "memory.fact_versions.claim_ids": "{x}",
+  "memory.fact_versions.reason": "end",
+  "memory.fact_versions.superseded_by": "recut",
+  "memory.predicates.cardinality": "one",
+  "memory.predicates.temporal_kind": "state",
   "profile.field_claims.outcome": "applied",
 };
 

@@ -19,7 +19,7 @@ describeOn("the fact store", backends, (backend) => {
   factStoreContract(() => store);
 
   it("has the same facts after a crash in the middle and another try as without (P14)", async () => {
-    const { sql } = opened;
+    const { owner: sql } = opened;
     const [acme, globex] = [newId(), newId()];
     for (const tenantId of [acme, globex]) {
       await store.setPredicates(tenantId, predicates);
@@ -34,8 +34,8 @@ describeOn("the fact store", backends, (backend) => {
     const cut = store.addClaims(acme, "g", next, undefined).catch((error: unknown) => error);
     try {
       await vi.waitFor(async () => {
-        const ended = await sql`
-          select pg_terminate_backend(pid) from pg_stat_activity
+        const ended = await held`
+          select pg_terminate_backend(pid) from (select distinct pid from pg_locks) as waiting
           where ${holder?.pid ?? 0} = any(pg_blocking_pids(pid))`;
         if (ended.count === 0) throw new Error("it does not wait yet");
       });
@@ -81,7 +81,7 @@ describeOn("the fact store", backends, (backend) => {
   it("finds and mends what was written past it", async () => {
     const acme = newId();
     await store.addClaims(acme, "g", [newClaim("paris")], undefined);
-    await opened.sql`update fact_versions set subject = 'mallory' where tenant_id = ${acme}`;
+    await opened.owner`update fact_versions set subject = 'mallory' where tenant_id = ${acme}`;
     expect(await store.rebuild(acme, "g")).toBe(2); // one that should not be, one that was not
     const { facts } = await store.facts(acme, asked({ subject: "alice" }));
     expect(facts).toHaveLength(1);
@@ -89,7 +89,7 @@ describeOn("the fact store", backends, (backend) => {
   });
 
   it("is held by the database to one holder of a slot, and to claims that never change", async () => {
-    const { sql } = opened;
+    const { owner: sql } = opened;
     const acme = newId();
     await store.setPredicates(acme, predicates);
     await store.addClaims(acme, "g", [newClaim("paris")], undefined);

@@ -1,3 +1,4 @@
+import { tenantSql } from "@soldier/storage/tenant";
 import type { ISql, Sql } from "postgres";
 import { canonicaliser } from "../domain/canonical.ts";
 import { type NewClaim, valueKey } from "../domain/claim.ts";
@@ -10,7 +11,25 @@ import { insertVersions, mergeOf, readMerges, readSayings, readVersions } from "
 import type { FactStore, MergeOutcome, ParkedClaims } from "./fact-store.ts";
 import { lockGroup, noteRules, predicatesLock, recompute } from "./group-changes.ts";
 
-export function postgresFactStore(sql: Sql): FactStore {
+/** Facts in PostgreSQL, each call as its tenant. */
+export function postgresFactStore(pool: Sql): FactStore {
+  const of = (tenantId: string) => storeOf(tenantSql(pool, tenantId));
+  return {
+    addClaims: (tenantId, ...rest) => of(tenantId).addClaims(tenantId, ...rest),
+    facts: (tenantId, query) => of(tenantId).facts(tenantId, query),
+    setPredicates: (tenantId, all) => of(tenantId).setPredicates(tenantId, all),
+    addEntities: (tenantId, all) => of(tenantId).addEntities(tenantId, all),
+    entitiesById: (tenantId, ids) => of(tenantId).entitiesById(tenantId, ids),
+    listEntities: (tenantId, ...rest) => of(tenantId).listEntities(tenantId, ...rest),
+    merge: (tenantId, merge) => of(tenantId).merge(tenantId, merge),
+    unmerge: (tenantId, mergeId) => of(tenantId).unmerge(tenantId, mergeId),
+    listParked: (tenantId, ...rest) => of(tenantId).listParked(tenantId, ...rest),
+    review: (tenantId, ...rest) => of(tenantId).review(tenantId, ...rest),
+    rebuild: (tenantId, groupId) => of(tenantId).rebuild(tenantId, groupId),
+  };
+}
+
+function storeOf(sql: Sql): FactStore {
   return {
     ...entityNames(sql),
     addClaims: (tenantId, groupId, claims, limits) =>

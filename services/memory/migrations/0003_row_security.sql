@@ -5,7 +5,10 @@ declare
   role text := 'soldier_' || current_schema();
   name text;
 begin
-  foreach name in array array['groups', 'episodes', 'embeddings', 'backlog'] loop
+  foreach name in array array[
+    'groups', 'episodes', 'embeddings', 'backlog', 'claims', 'fact_versions', 'predicates',
+    'predicate_uses', 'entities', 'entity_merges', 'parked_claims'
+  ] loop
     execute format('alter table %I enable row level security, force row level security', name);
     execute format(
       'create policy tenant on %I using (
@@ -19,4 +22,8 @@ begin
   execute format('grant select, insert, update on groups to %I', role);
   execute format('grant select, insert on episodes, embeddings to %I', role);
   execute format('grant select, insert, update, delete on backlog to %I', role);
+  execute format('grant select, insert on claims to %I', role);
+  execute format(
+    'grant select, insert, update, delete on fact_versions, predicates, predicate_uses, entities,
+      entity_merges, parked_claims to %I', role);
 end $$;
