@@ -1,4 +1,5 @@
 import { Fault } from "@soldier/kernel/fault";
+import { timeoutSignal } from "@soldier/kernel/timeout-signal";
 import { z } from "zod";
 import { cancelled, throwIfCancelled } from "./cancelled.ts";
 import { type Account, HttpFailure, postJson, withoutSlash } from "./http.ts";
@@ -35,7 +36,7 @@ export function cohereReranker(options: CohereRerankerOptions): Reranker {
         query: sendable(query),
         documents: candidates.map(({ text }) => sendable(text)),
       };
-      const timer = AbortSignal.timeout(timeoutMs);
+      const timer = timeoutSignal(timeoutMs);
       const leave = await turnstile.enter(signal);
       try {
         const answer = await postJson(url, body, options, AbortSignal.any([signal, timer]));

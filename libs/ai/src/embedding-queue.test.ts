@@ -2,28 +2,28 @@ import { describe, expect, it } from "vitest";
 import { embedderUnavailable } from "./embedder.ts";
 import { embeddingQueue } from "./embedding-queue.ts";
 
-/** A model that answers only when told to, and remembers what it was given. */
-function held() {
+/** A model that answers only when told to, and remembers what it was given at a time. */
+function held(models = 1) {
   const given: string[] = [];
-  const answers = new Map<string, (error?: Error) => void>();
+  const answers: ((error?: Error) => void)[] = [];
   const queue = embeddingQueue(
-    (text) =>
+    (texts) =>
       new Promise((resolve, reject) => {
-        given.push(text);
-        answers.set(text, (error) =>
-          error ? reject(error) : resolve(Float32Array.of(text.length)),
+        given.push(texts.join(" "));
+        answers.push((error) =>
+          error ? reject(error) : resolve(texts.map((text) => Float32Array.of(text.length))),
         );
       }),
+    models,
   );
   return {
     queue,
     given,
-    /** Answers the text given longest ago, and lets the queue go on. */
+    /** Answers what was given longest ago, and lets the queue go on. */
     answer: async (error?: Error) => {
-      const [oldest] = answers;
+      const oldest = answers.shift();
       if (!oldest) throw new Error("the model has nothing to answer");
-      answers.delete(oldest[0]);
-      oldest[1](error);
+      oldest(error);
       await settled();
     },
   };
@@ -35,26 +35,58 @@ const never = new AbortController().signal;
 const batch = (name: string, size = 10) => Array.from({ length: size }, (_, i) => `${name}${i}`);
 
 describe("an embedding queue", () => {
-  it("lets a query go before a batch that came first", async () => {
+  it("lets a query go before the rest of a batch that came first", async () => {
     const { queue, given, answer } = held();
     void queue.embed(batch("a"), never);
+    expect(given).toEqual(["a0 a1 a2 a3 a4 a5 a6 a7"]);
     void queue.embed(["query"], never);
     await answer();
-    expect(given).toEqual(["a0", "a1", "query"]);
+    expect(given.slice(1)).toEqual(["query", "a8 a9"]);
   });
-  it("gives batches turns, text by text", async () => {
+  it("gives batches turns, a few texts at a time", async () => {
     const { queue, given, answer } = held();
-    void queue.embed(batch("a"), never);
+    void queue.embed(batch("a", 20), never);
     void queue.embed(batch("b"), never);
     for (let i = 0; i < 4; i++) await answer();
-    expect(given).toEqual(["a0", "a1", "a2", "b0", "a3", "b1"]);
+    expect(given.slice(1)).toEqual([
+      "a8 a9",
+      "b0 b1 b2 b3 b4 b5 b6 b7",
+      "a10 a11 a12 a13 a14 a15 a16 a17",
+      "b8 b9",
+    ]);
+  });
+  it("gives together what is about as long and not much, and answers in the order asked", async () => {
+    const { queue, given, answer } = held();
+    const of = (length: number) => "x".repeat(length);
+    const lengths = [30, 1_000, 9, 31, 10, 190, 200, 201];
+    const asked = queue.embed(lengths.map(of), never);
+    for (let i = 0; i < 5; i++) await answer();
+    expect((await asked).map(([length]) => length)).toEqual(lengths);
+    expect(given.map((texts) => texts.split(" ").map(({ length }) => length))).toEqual([
+      [9, 10],
+      [30, 31],
+      [190, 200],
+      [201],
+      [1_000],
+    ]);
+  });
+  it("gives a batch to each of several models, and each has room for a query beside it", async () => {
+    const { queue, given, answer } = held(2);
+    void queue.embed(batch("a", 20), never);
+    for (const query of ["q1", "q2", "q3"]) void queue.embed([query], never);
+    expect(given).toEqual(["a0 a1 a2 a3 a4 a5 a6 a7", "a8 a9", "q1", "q2"]);
+    await answer();
+    expect(given.slice(4)).toEqual(["q3"]);
   });
   it("lets no batch starve among queries", async () => {
     const { queue, given, answer } = held();
     for (const query of batch("q", 30)) void queue.embed([query], never);
     void queue.embed(batch("a"), never);
     for (let i = 0; i < 20; i++) await answer();
-    expect(given.filter((text) => text.startsWith("a"))).toEqual(["a0", "a1"]);
+    expect(given.filter((text) => text.startsWith("a"))).toEqual([
+      "a0 a1 a2 a3 a4 a5 a6 a7",
+      "a8 a9",
+    ]);
   });
   it("embeds a text once that many ask for, then and afterwards", async () => {
     const { queue, given, answer } = held();
@@ -71,9 +103,9 @@ describe("an embedding queue", () => {
     const stays = queue.embed(batch("b"), never);
     leaving.abort();
     await expect(left).rejects.toMatchObject({ kind: "cancelled" });
-    for (let i = 0; i < 12; i++) await answer();
+    for (let i = 0; i < 3; i++) await answer();
     expect(await stays).toHaveLength(10);
-    expect(given.filter((text) => text.startsWith("a"))).toEqual(["a0", "a1"]);
+    expect(given.filter((text) => text.startsWith("a"))).toEqual(["a0 a1 a2 a3 a4 a5 a6 a7"]);
   });
   it("fails only the request whose text it was, and asks again the next time", async () => {
     const { queue, answer } = held();

@@ -3,16 +3,26 @@ import { cancelled, throwIfCancelled } from "./cancelled.ts";
 
 /** Requests of at most this many texts go first: somebody waits for them, as for a query's vector. */
 const urgentTextsMax = 4;
-/** After so many urgent texts in a row one of a batch has its turn, so that no batch starves. */
+/** After so many urgent texts in a row a batch has its turn, so that no batch starves. */
 const urgentInARowMax = 8;
-/** Two, so that the model has the next text at hand while the last answer is on its way. */
+/** Of each model: two, so that it has the next text at hand while the last answer is on its way. */
 const inFlightMax = 2;
 /** Recent texts and their vectors; a message is often embedded by several services in a row. */
 const cacheSizeBytes = 8 * 2 ** 20;
+/**
+ * Texts of a batch that the model takes together, as one pass over its weights serves all of them. No
+ * more than this, since a query that comes meanwhile waits for the pass.
+ */
+const togetherMax = 8;
+const togetherLengthMax = 400;
+/** All of a pass cost as much as its longest, so they are about as long. */
+const longerMax = 1.25;
 
 interface Request {
   readonly texts: readonly string[];
-  /** The first text that has not been given to the model. */
+  /** Places in `texts`, in the order in which they are given to the model. */
+  readonly order: readonly number[];
+  /** How many of them were given to it. */
   next: number;
   settled: boolean;
   give(index: number, vector: Float32Array): void;
@@ -26,70 +36,107 @@ export interface EmbeddingQueue {
   close(reason: Error): void;
 }
 
+/** What takes several texts of about the same length, and answers in their order. */
+type Model = (texts: readonly string[]) => Promise<readonly Float32Array[]>;
+
 /**
- * Shares a model that takes one text at a time among many requests. Small requests go before
- * batches; batches take turns text by text. A failure fails the requests whose text it was.
+ * Shares a model that does one thing at a time, or several of them, among many requests. Small requests go before batches,
+ * text by text; batches take turns, a few texts at a time. A failure fails the requests whose texts it was.
  */
-export function embeddingQueue(run: (text: string) => Promise<Float32Array>): EmbeddingQueue {
+export function embeddingQueue(run: Model, models = 1): EmbeddingQueue {
   const cache = new LRUCache<string, Float32Array>({
     maxSize: cacheSizeBytes,
     sizeCalculation: (vector, text) => vector.byteLength + 2 * text.length + 1,
   });
   const urgent: Request[] = [];
   const batches: Request[] = [];
-  const inFlight = new Map<string, Promise<Float32Array>>();
+  /** By the texts that the model has. */
+  const inFlight = new Map<string, PromiseWithResolvers<Float32Array>>();
+  let running = 0;
+  let batchesRunning = 0;
   let urgentInARow = 0;
   let closed: Error | undefined;
 
-  /** The request whose text is next, taken out of its line unless it has more. */
-  function choose(): Request | undefined {
+  /** Whose texts are next. Beside a batch a model has room for queries only, or they would wait for two. */
+  function choose(): "urgent" | "batch" | undefined {
     drop(urgent);
     drop(batches);
-    const batch = batches[0];
-    const [first] = urgent;
-    if (first && !(batch && urgentInARow >= urgentInARowMax)) {
+    const hasBatch = batches.length > 0 && batchesRunning < models;
+    if (urgent.length > 0 && !(hasBatch && urgentInARow >= urgentInARowMax)) {
       urgentInARow++;
-      if (first.next === first.texts.length - 1) urgent.shift();
-      return first;
+      return "urgent";
     }
+    if (!hasBatch) return undefined;
     urgentInARow = 0;
-    if (!batch) return undefined;
-    batches.shift();
-    if (batch.next < batch.texts.length - 1) batches.push(batch);
-    return batch;
+    return "batch";
   }
 
   function pump(): void {
-    while (inFlight.size < inFlightMax) {
-      const request = choose();
+    while (running < inFlightMax * models) {
+      const line = choose();
+      if (!line) return;
+      const request = line === "urgent" ? urgent.shift() : batches.shift();
       if (!request) return;
-      const index = request.next++;
+      const texts = take(request, line === "urgent" ? 1 : togetherMax);
+      if (request.next < request.order.length)
+        if (line === "urgent") urgent.unshift(request);
+        else batches.push(request);
+      if (texts.length > 0) start(texts, line === "batch");
+    }
+  }
+
+  /** The request's next texts that the model has to be given; what is known or on its way is not. */
+  function take(request: Request, most: number): readonly string[] {
+    const texts: string[] = [];
+    let length = 0;
+    for (; request.next < request.order.length; request.next++) {
+      const index = request.order[request.next] ?? 0;
       const text = request.texts[index] ?? "";
       const known = cache.get(text);
       if (known) {
         request.give(index, known);
-      } else {
-        (inFlight.get(text) ?? start(text)).then(
-          (vector) => request.give(index, vector),
-          (error: unknown) => request.fail(error),
-        );
+        continue;
       }
+      if (!inFlight.has(text)) {
+        const [first] = texts;
+        const fits =
+          texts.length < most &&
+          length + text.length <= togetherLengthMax &&
+          text.length <= longerMax * (first?.length ?? 0);
+        if (first !== undefined && !fits) break;
+        texts.push(text);
+        length += text.length;
+        inFlight.set(text, owed());
+      }
+      inFlight.get(text)?.promise.then(
+        (vector) => request.give(index, vector),
+        (error: unknown) => request.fail(error),
+      );
     }
+    return texts;
   }
 
-  function start(text: string): Promise<Float32Array> {
-    const running = (async () => {
-      try {
-        const vector = await run(text);
-        cache.set(text, vector);
-        return vector;
-      } finally {
-        inFlight.delete(text);
+  function start(texts: readonly string[], isBatch: boolean): void {
+    running++;
+    if (isBatch) batchesRunning++;
+    run(texts)
+      .then(
+        (vectors) =>
+          texts.forEach((text, i) => {
+            const vector = vectors[i] ?? new Float32Array();
+            cache.set(text, vector);
+            inFlight.get(text)?.resolve(vector);
+          }),
+        (error: unknown) => {
+          for (const text of texts) inFlight.get(text)?.reject(error);
+        },
+      )
+      .finally(() => {
+        for (const text of texts) inFlight.delete(text);
+        running--;
+        if (isBatch) batchesRunning--;
         queueMicrotask(pump);
-      }
-    })();
-    inFlight.set(text, running);
-    return running;
+      });
   }
 
   return {
@@ -100,8 +147,12 @@ export function embeddingQueue(run: (text: string) => Promise<Float32Array>): Em
       return new Promise((resolve, reject) => {
         const vectors: Float32Array[] = Array.from({ length: texts.length });
         let missing = texts.length;
+        const isBatch = texts.length > urgentTextsMax;
+        const places = Array.from(texts, (_, i) => i);
+        const lengthAt = (i: number) => texts[i]?.length ?? 0;
         const request: Request = {
           texts,
+          order: isBatch ? places.toSorted((a, b) => lengthAt(a) - lengthAt(b)) : places,
           next: 0,
           settled: false,
           give(index, vector) {
@@ -123,7 +174,7 @@ export function embeddingQueue(run: (text: string) => Promise<Float32Array>): Em
           signal.removeEventListener("abort", cancel);
         };
         signal.addEventListener("abort", cancel, { once: true });
-        (texts.length <= urgentTextsMax ? urgent : batches).push(request);
+        (isBatch ? batches : urgent).push(request);
         pump();
       });
     },
@@ -132,6 +183,12 @@ export function embeddingQueue(run: (text: string) => Promise<Float32Array>): Em
       for (const request of [...urgent, ...batches]) request.fail(reason);
     },
   };
+}
+
+function owed(): PromiseWithResolvers<Float32Array> {
+  const answer = Promise.withResolvers<Float32Array>();
+  answer.promise.catch(() => {}); // told to each request that waits for it
+  return answer;
 }
 
 /** Takes the settled requests from the front of the line. */

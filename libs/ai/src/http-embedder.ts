@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { Fault } from "@soldier/kernel/fault";
 import type { Log } from "@soldier/kernel/log";
+import { timeoutSignal } from "@soldier/kernel/timeout-signal";
 import { cancelled, throwIfCancelled } from "./cancelled.ts";
 import { type Embedder, embedderUnavailable, type TextRole } from "./embedder.ts";
 import { HttpFailure } from "./http.ts";
@@ -54,7 +55,7 @@ export function httpEmbedder(options: HttpEmbedderOptions, api: EmbeddingApi): E
 
   async function ask(texts: readonly string[], role: TextRole, signal: AbortSignal) {
     const leave = await turnstile.enter(signal);
-    const timer = AbortSignal.timeout(timeoutMs);
+    const timer = timeoutSignal(timeoutMs);
     try {
       const rows = await api.send(texts, role, AbortSignal.any([signal, timer]));
       return checked(rows, texts.length, dimensions);

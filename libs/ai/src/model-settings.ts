@@ -89,7 +89,7 @@ export const modelsSettings = z.record(
 export type ModelsSettings = z.output<typeof modelsSettings>;
 export type FurtherModelSettings = ModelsSettings[string];
 
-/** What a turn asks a model for. */
+/** What a model is asked for: by a turn, and by the memory afterwards. */
 export const modelSteps = [
   /** Context, rules and scenario, judged in one call. */
   "judge",
@@ -105,6 +105,10 @@ export const modelSteps = [
   /** Judges constraints in natural language. */
   "check",
   "critique",
+  /** Claims of what was said. */
+  "extract",
+  /** A few sentences that stand for many turns. */
+  "summarise",
 ] as const;
 export type ModelStep = (typeof modelSteps)[number];
 
@@ -123,6 +127,8 @@ export const modelChainsSettings = z.strictObject({
   generate: chain.default([]),
   check: chain.default([]),
   critique: chain.default([]),
+  extract: chain.default([]),
+  summarise: chain.default([]),
 } satisfies Record<ModelStep | "default", z.ZodType>);
 export type ModelChainsSettings = z.output<typeof modelChainsSettings>;
 

@@ -2,19 +2,21 @@ import { Worker } from "node:worker_threads";
 import { embedderUnavailable } from "./embedder.ts";
 
 export interface ModelWorker {
-  /** The text's vector; texts are answered in the order given. */
-  embed(text: string): Promise<Float32Array>;
+  /** The texts' vectors, in their order; calls are answered in the order given. */
+  embed(texts: readonly string[]): Promise<readonly Float32Array[]>;
+  /** Calls that are not answered. */
+  owed(): number;
   close(): Promise<void>;
 }
 
 interface Waiting {
-  readonly resolve: (vector: Float32Array) => void;
+  readonly resolve: (vectors: readonly Float32Array[]) => void;
   readonly reject: (error: Error) => void;
 }
 
 /**
- * A thread that runs the script, which answers each text posted to it with one vector, in order. It
- * starts with the first text. When it dies, what it owed fails, and the next text starts another.
+ * A thread that runs the script, which answers each list of texts posted to it with a list of vectors, in order.
+ * It starts with the first call. When it dies, what it owed fails, and the next call starts another.
  * While nothing is owed it keeps no process alive.
  */
 export function modelWorker(script: URL): ModelWorker {
@@ -28,8 +30,8 @@ export function modelWorker(script: URL): ModelWorker {
       if (current === started) current = undefined;
       for (const { reject } of owed.splice(0)) reject(embedderUnavailable(message, cause));
     };
-    worker.on("message", (vector: Float32Array) => {
-      owed.shift()?.resolve(vector);
+    worker.on("message", (vectors: readonly Float32Array[]) => {
+      owed.shift()?.resolve(vectors);
       if (owed.length === 0) worker.unref();
     });
     // Answers that were on their way arrive between the error and the exit.
@@ -46,13 +48,14 @@ export function modelWorker(script: URL): ModelWorker {
   }
 
   return {
-    embed: (text) =>
+    embed: (texts) =>
       new Promise((resolve, reject) => {
         current ??= start();
         current.owed.push({ resolve, reject });
         current.worker.ref();
-        current.worker.postMessage(text);
+        current.worker.postMessage(texts);
       }),
+    owed: () => current?.owed.length ?? 0,
     async close() {
       await current?.worker.terminate();
     },

@@ -67,6 +67,8 @@ describe("the chain of a step", () => {
       generate: "scripted:spare",
       check: "scripted:big",
       critique: "scripted:big",
+      extract: "scripted:big",
+      summarise: "scripted:big",
     });
     expect((await models.for("judge")?.generate(hello, signal))?.text).toBe("from small");
   });

@@ -31,13 +31,17 @@ const connection = {
   concurrent_max: z.int().min(1).max(1_000).default(8),
 };
 
+const embedders = ["local", "openai", "ollama", "cohere", "deterministic"] as const;
+
 /** The [embedder] table. */
 export const embedderSettings = z.strictObject({
   /** "local" is MiniLM in this process; "deterministic" knows letters only and is for tests. */
-  provider: z.enum(["local", "openai", "ollama", "cohere", "deterministic"]).default("local"),
+  provider: z.enum(embedders).default("local"),
   /** Of the model's vectors, which are refused when they have others; "local" has 384. */
   dimensions: z.int().min(8).max(4096).default(localDimensions),
   ...connection,
+  /** Of "local": each has the model to itself, 240 MB. */
+  threads: z.int().min(1).max(16).default(1),
   /** Of "openai" and "ollama": the header that the key is sent in; empty for a bearer token. */
   api_key_header: z
     .string()
@@ -47,6 +51,12 @@ export const embedderSettings = z.strictObject({
   api_version: z.string().default(""),
 });
 export type EmbedderSettings = z.output<typeof embedderSettings>;
+
+/** The [next_embedder] table: what is to be the embedder, while it is got ready. */
+export const nextEmbedderSettings = embedderSettings.extend({
+  provider: z.enum(["none", ...embedders]).default("none"),
+});
+export type NextEmbedderSettings = z.output<typeof nextEmbedderSettings>;
 
 /** The [reranker] table. */
 export const rerankerSettings = z.strictObject({
@@ -77,13 +87,27 @@ export function openEmbedder(
   return observedEmbedder(embedderOf(settings, opened, log));
 }
 
+/** Undefined for "none". Throws EMBEDDER_SETTINGS when it is the embedder itself. */
+export function openNextEmbedder(
+  { provider, ...settings }: NextEmbedderSettings,
+  embedder: Embedder,
+  opened: AsyncDisposableStack,
+  log: Log = silentLog,
+): Embedder | undefined {
+  if (provider === "none") return undefined;
+  const next = openEmbedder({ provider, ...settings }, opened, log);
+  if (next.model === embedder.model)
+    throw badSettings("next_embedder", `${next.model} is the embedder already: set "none"`);
+  return next;
+}
+
 function embedderOf(settings: EmbedderSettings, opened: AsyncDisposableStack, log: Log): Embedder {
   const { provider, dimensions } = settings;
   if (provider === "deterministic") return deterministicEmbedder(dimensions);
   if (provider === "local") {
     if (dimensions !== localDimensions)
       throw badSettings("embedder", `"local" has ${localDimensions} dimensions: set them to that`);
-    return localEmbedder(opened);
+    return localEmbedder(opened, settings.threads);
   }
   const options = {
     ...connected("embedder", settings, standardUrls[provider]),
@@ -146,7 +170,7 @@ function connected(table: "embedder" | "reranker", settings: Connection, standar
   return { model, apiKey, timeoutMs, baseUrl: base_url === "" ? standardUrl : base_url };
 }
 
-function badSettings(table: "embedder" | "reranker", problem: string): Fault {
-  const reason = table === "embedder" ? "EMBEDDER_SETTINGS" : "RERANKER_SETTINGS";
+function badSettings(table: "embedder" | "next_embedder" | "reranker", problem: string): Fault {
+  const reason = table === "reranker" ? "RERANKER_SETTINGS" : "EMBEDDER_SETTINGS";
   return new Fault("precondition", `the [${table}] settings: ${problem}`, { reason });
 }

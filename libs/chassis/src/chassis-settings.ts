@@ -14,6 +14,18 @@ export const chassisTables = {
     max_connection_age_ms: milliseconds.min(1_000),
     drain_delay_ms: milliseconds,
     drain_timeout_ms: milliseconds,
+    connections_max: z.int().min(1),
+  }),
+  admission: z.strictObject({
+    concurrent_max: z.int().min(1).max(100_000),
+    concurrent_min: z.int().min(1),
+    tenant_share: z.number().gt(0).max(1),
+    waiting_max: z.int().min(1).max(100_000),
+    tenant_waiting_max: z.int().min(1),
+    wait_max_ms: milliseconds.min(1),
+    lag_max_ms: z.number().positive(),
+    busy_share_max: z.number().min(0).max(1),
+    heap_share_max: z.number().gt(0).max(1),
   }),
   calls: z.strictObject({
     deadline_ms: milliseconds.min(1),
@@ -26,6 +38,8 @@ export const chassisTables = {
   identity: z.strictObject({
     secret: z.string().min(32, "must have at least 32 characters"),
     token_life_ms: milliseconds.min(1_000),
+    /** By so much the clocks of two machines may differ; a token is good for that much longer. */
+    clock_tolerance_ms: milliseconds,
   }),
   telemetry: z.strictObject({
     otlp_url: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]),

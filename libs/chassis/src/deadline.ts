@@ -13,6 +13,11 @@ export const deadlineKey = createContextKey<number | undefined>(undefined, {
   description: "deadline",
 });
 
+/** Takes what is to be done when the call is over, however it ends: a stream with its last message. */
+export const whenOverKey = createContextKey<(done: () => void) => void>((done) => done(), {
+  description: "when over",
+});
+
 // A longer one overflows setTimeout, which would then fire at once.
 const timerMaxMs = 2 ** 31 - 1;
 
@@ -26,6 +31,7 @@ export function deadlines(maxMs: number): Interceptor {
     const deadlineAtMs = performance.now() + timeoutMs;
     req.contextValues.set(deadlineKey, deadlineAtMs);
     const ending = new Ending(req.signal, timeoutMs);
+    req.contextValues.set(whenOverKey, ending.whenOver);
     admit({ deadlineAtMs, signal: ending.signal });
     try {
       const { signal } = ending;
@@ -58,6 +64,7 @@ class Ending {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #caller: AbortSignal;
+  readonly #done: (() => void)[] = [];
   readonly #callerLeft = () => this.#abort(left());
   #giveUp: ((reason: unknown) => void) | undefined;
 
@@ -81,9 +88,14 @@ class Ending {
     });
   }
 
+  readonly whenOver = (done: () => void): void => {
+    this.#done.push(done);
+  };
+
   over(): void {
     clearTimeout(this.#timer);
     this.#caller.removeEventListener("abort", this.#callerLeft);
+    for (const done of this.#done.splice(0)) done();
   }
 
   /** Ends the call after a failure; what failed because the call had ended, failed of that. */

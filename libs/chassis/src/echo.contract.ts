@@ -25,6 +25,7 @@ const faults: Readonly<Record<string, Fault>> = {
 export function echoService(noticed: Noticed, options: { readonly edge?: true } = {}) {
   return service({
     name: "echo",
+    begins: [EchoService.method.echo, EchoService.method.count],
     settings: { echo: z.strictObject({ loud: z.boolean().default(false) }) },
     ...options,
     start: async ({ call }) => ({

@@ -37,7 +37,11 @@ export async function listenEdge({
   const second = http2.createServer(
     // Node cuts the whole connection when clients cancel a thousand calls in a burst, which many
     // users behind one proxy may well do.
-    { streamResetBurst: 100_000, streamResetRate: 10_000 },
+    {
+      streamResetBurst: 100_000,
+      streamResetRate: 10_000,
+      settings: { maxConcurrentStreams: streamsMax },
+    },
     // The compatibility API of HTTP/2 gives the same requests and responses as HTTP/1.1 does.
     (req, res) =>
       answer(req as unknown as http.IncomingMessage, res as unknown as http.ServerResponse),
@@ -49,6 +53,7 @@ export async function listenEdge({
     session.setTimeout(idleSessionMs, () => session.close()); // open calls go on
   });
   const first = http.createServer(answer);
+  first.maxConnections = settings.connections_max; // more are closed as they come
   const silent = sortByVersion(first, second);
   const port = await listening(first, at);
   return {
@@ -160,6 +165,9 @@ function sortByVersion(first: http.Server, second: http2.Http2Server): ReadonlyS
   });
   return silent;
 }
+
+/** Calls of one connection at a time; a proxy opens another when it has more. */
+const streamsMax = 1_000;
 
 /** A connection that has been silent for so long is let go. */
 const idleSessionMs = 900_000;

@@ -23,6 +23,7 @@ const codes: Readonly<Record<FaultKind, Code>> = {
   unavailable: Code.Unavailable,
   unimplemented: Code.Unimplemented,
   internal: Code.Internal,
+  "data-loss": Code.DataLoss,
 };
 
 const kinds: Readonly<Record<Code, FaultKind>> = {
@@ -41,7 +42,7 @@ const kinds: Readonly<Record<Code, FaultKind>> = {
   [Code.Unimplemented]: "unimplemented",
   [Code.Internal]: "internal",
   [Code.Unknown]: "internal",
-  [Code.DataLoss]: "internal",
+  [Code.DataLoss]: "data-loss",
 };
 
 /** gRPC's own name of a code, as in its documentation: NOT_FOUND. */

@@ -3,6 +3,7 @@ import type { Transport } from "@connectrpc/connect";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import { type Clock, systemClock } from "@soldier/kernel/clock";
 import type { DestinationStream } from "pino";
+import { type Admission, openAdmission } from "./admission.ts";
 import { type ChassisSettings, chassisTables } from "./chassis-settings.ts";
 import { clientOf } from "./client.ts";
 import { clientInterceptors } from "./client-interceptors.ts";
@@ -11,6 +12,7 @@ import { type Dispatch, dispatch } from "./dispatch.ts";
 import { Health } from "./health.ts";
 import { healthRpc } from "./health-rpc.ts";
 import { type Logger, openLog } from "./log.ts";
+import { watchPressure } from "./loop-lag.ts";
 import { measureProcess } from "./metrics.ts";
 import { reflectionRpc } from "./reflection.ts";
 import {
@@ -36,6 +38,7 @@ export interface RunOptions {
 export interface Host {
   readonly settings: ChassisSettings;
   readonly log: Logger;
+  logOf(service: string): Logger;
   readonly clock: Clock;
   readonly tokens: Tokens;
   readonly health: Health;
@@ -44,7 +47,7 @@ export interface Host {
   /** Clients for a service's calls, each over the transport that its peer is reached by. */
   callFor(service: string, transportTo: (peer: DescService) => Transport): Call;
   /** A service's handlers for callers that this function tells apart. */
-  handlersOf(service: string, door: Door, authenticate: Authenticate): Dispatch;
+  handlersOf(service: Service, door: Door, authenticate: Authenticate): Dispatch;
   /** Health and reflection, for a server with these services. */
   openHandlers(name: string, services: readonly DescService[]): Dispatch;
 }
@@ -79,9 +82,20 @@ export function openHost(
   measureProcess();
 
   const logOf = (service: string) => log.child({ service });
+  const admissions = new Map<string, Admission>();
+  const admissionOf = (service: string): Admission => {
+    const known = admissions.get(service);
+    if (known) return known;
+    const { admission } = settings;
+    const made = openAdmission({ service, settings: admission, clock, log: logOf(service) });
+    opened.use(watchPressure(made.adapt));
+    admissions.set(service, made);
+    return made;
+  };
   return {
     settings,
     log: logOf(name),
+    logOf,
     clock,
     tokens,
     health,
@@ -94,6 +108,7 @@ export function openHost(
         log: logOf(service.name),
         clock,
         ready: health.readinessOf(service.name),
+        admission: admissionOf(service.name),
       };
       const door = await runningService(service.name, () => service.start(given));
       for (const { service: desc, forwarded } of door.routes)
@@ -117,10 +132,12 @@ export function openHost(
       dispatch(
         door.routes,
         serverInterceptors({
-          service,
+          service: service.name,
           settings: settings.server,
           authenticate,
-          log: logOf(service),
+          admission: admissionOf(service.name),
+          begins: service.begins ?? [],
+          log: logOf(service.name),
         }),
       ),
 

@@ -1,15 +1,25 @@
+import { flushCompileCache } from "node:module";
+import { setTimeout as pause } from "node:timers/promises";
 import { Fault } from "@soldier/kernel/fault";
 import { SettingsError } from "./settings.ts";
+
+/** How long a start may still take when it is told to stop. */
+const startLeftMs = 2_000;
 
 /**
  * Runs a process: starts it, waits until it is told to stop, and lets it finish. Exits with 0; with
  * 1 and one sentence when it can't start.
  */
 export async function main(start: () => Promise<AsyncDisposable>): Promise<void> {
-  // Listened for from the beginning: told while it starts, it stops as soon as it has.
+  // Listened for from the beginning: told while it starts, it stops as soon as it has, or at once
+  // when it waits for something (migrations, say): nothing has been let in yet.
   const told = untilToldToStop();
   try {
-    await using _running = await start();
+    const starting = start();
+    const started = await Promise.race([starting, told.then(() => pause(startLeftMs))]);
+    if (started === undefined) process.exit(0);
+    await using _running = started;
+    flushCompileCache(); // where one is kept, also for the start after a death
     await told;
   } catch (error) {
     startFailed(error);

@@ -96,3 +96,58 @@ export function rpcMeter(red: Red, service: string, rpc: string): RpcMeter {
     },
   };
 }
+
+const admission = {
+  limit: new Gauge({
+    name: "soldier_admission_limit",
+    help: "Calls that may be served at the same time, now",
+    labelNames: ["service"],
+  }),
+  running: new Gauge({
+    name: "soldier_admission_running",
+    help: "Calls with a place",
+    labelNames: ["service"],
+  }),
+  waiting: new Gauge({
+    name: "soldier_admission_waiting",
+    help: "Calls that wait for a place",
+    labelNames: ["service"],
+  }),
+  waits: new Histogram({
+    name: "soldier_admission_wait_seconds",
+    help: "How long calls waited for their place",
+    labelNames: ["service"],
+    buckets: [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+  }),
+  refused: new Counter({
+    name: "soldier_admission_refused_total",
+    help: "Calls refused because there was too much to do, by why",
+    labelNames: ["service", "why"],
+  }),
+};
+
+/** What is counted about one service's admission. */
+export interface AdmissionMeter {
+  limit(limit: number): void;
+  admitted(running: number, waitedMs: number): void;
+  left(running: number): void;
+  waiting(waiting: number): void;
+  refused(why: string): void;
+}
+
+export function admissionMeter(service: string): AdmissionMeter {
+  const limit = admission.limit.labels(service);
+  const running = admission.running.labels(service);
+  const waiting = admission.waiting.labels(service);
+  const waits = admission.waits.labels(service);
+  return {
+    limit: (now) => limit.set(now),
+    admitted(now, waitedMs) {
+      running.set(now);
+      waits.observe(waitedMs / 1_000);
+    },
+    left: (now) => running.set(now),
+    waiting: (now) => waiting.set(now),
+    refused: (why) => admission.refused.labels(service, why).inc(),
+  };
+}

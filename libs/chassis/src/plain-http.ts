@@ -34,7 +34,8 @@ export function observedHttp(service: string, log: Logger, handler: HttpHandler)
         // The path without its query: that may hold what customers typed.
         const path = (req.url ?? "/").split("?")[0];
         const facts = { method, path, status, elapsed_ms: Math.round(elapsedMs * 100) / 100 };
-        if (status >= 500) log.error(facts, "failed");
+        // Of 503 whoever was away or overloaded has told; under a flood there are thousands.
+        if (status >= 500 && status !== 503) log.error(facts, "failed");
         else log.debug(facts, "answered");
       });
     });

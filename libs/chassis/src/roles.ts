@@ -19,8 +19,9 @@ export const roles: Interceptor = (next) => (req) => {
 
 const known = new Map<DescMethod, string | undefined>();
 
-function roleOf(method: DescMethod): string | undefined {
+/** The role that the contract asks of a method's callers; undefined for the mesh's own methods. */
+export function roleOf(method: DescMethod): string | undefined {
   if (!known.has(method))
-    known.set(method, hasOption(method, role) ? getOption(method, role) : undefined);
+    known.set(method, (hasOption(method, role) && getOption(method, role)) || undefined);
   return known.get(method);
 }

@@ -65,7 +65,7 @@ export async function runTogether(
       host.callFor(service.name, () => transport),
     );
     doors.push([service, door]);
-    const own = host.handlersOf(service.name, owned(door), host.tokens.identityFrom);
+    const own = host.handlersOf(service, owned(door), host.tokens.identityFrom);
     for (const [method, handle] of own) handlers.set(method, handle);
   }
   // Nothing is let in before everything is there.
@@ -90,15 +90,15 @@ function listen(host: Host, service: Service, door: Door): Promise<Listener> {
   const { server } = host.settings;
   const at = listenAt(host, "ports", keyOf(service.name));
   if (!service.edge) {
-    const handlers = host.handlersOf(service.name, door, host.tokens.identityFrom);
+    const handlers = host.handlersOf(service, door, host.tokens.identityFrom);
     const open = host.openHandlers(service.name, servicesOf(handlers));
     return listenGrpc(new Map([...handlers, ...open]), server, at);
   }
   if (!door.authenticate)
     throw new Fault("internal", `${service.name} is at the edge but cannot tell who calls`);
-  const handlers = host.handlersOf(service.name, door, door.authenticate);
+  const handlers = host.handlersOf(service, door, door.authenticate);
   const open = host.openHandlers(service.name, servicesOf(handlers));
-  const log = host.log.child({ service: service.name });
+  const log = host.logOf(service.name);
   return listenEdge({
     handlers: new Map([...handlers, ...open]),
     http: observedHttp(service.name, log, door.http ?? nothingHere),
@@ -149,6 +149,6 @@ function addressOf(host: Host, port: number): string {
 
 /** What is at the edge takes the world's tokens; its calls to itself carry ours. */
 function ownHandlers(host: Host, service: Service, door: Door): Transport {
-  const handlers = host.handlersOf(service.name, door, host.tokens.identityFrom);
+  const handlers = host.handlersOf(service, door, host.tokens.identityFrom);
   return inProcess(() => handlers);
 }

@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import {
   type Context,
@@ -8,6 +9,8 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { Fault } from "@soldier/kernel/fault";
+import type { Admission } from "./admission.ts";
+import { admitted } from "./admitted.ts";
 import { around, type Request } from "./around.ts";
 import type { ChassisSettings } from "./chassis-settings.ts";
 import { admit, contextWithArrival, contextWithService } from "./current.ts";
@@ -31,6 +34,9 @@ export interface ServerOptions {
   readonly service: string;
   readonly settings: ChassisSettings["server"];
   readonly authenticate: Authenticate;
+  readonly admission: Admission;
+  /** Methods without a role that begin work. */
+  readonly begins: readonly DescMethod[];
   readonly log: Logger;
 }
 
@@ -44,6 +50,7 @@ export function serverInterceptors(options: ServerOptions): readonly Interceptor
     deadlines(options.settings.max_deadline_ms),
     identified(options.authenticate),
     roles,
+    admitted(options.admission, options.begins),
     responseLimit(options.settings.max_message_bytes),
     validation,
   ];
@@ -79,6 +86,9 @@ function spanAround(span: Span, here: Context) {
   };
 }
 
+/** In a flood there are thousands of these; metrics count them. */
+const shed = new Set(["OVERLOADED", "RATE_LIMITED"]);
+
 /** One line for each call: at debug when it went well, at warn or error when not. No payloads. */
 function logged(log: Logger): Interceptor {
   return around((req) => {
@@ -97,11 +107,13 @@ function logged(log: Logger): Interceptor {
         const { kind, reason } = faultOf(failure);
         const why = { ...facts(codeName(failure.code)), reason };
         const { cause } = failure;
-        if (kind === "internal" && !(cause instanceof Fault && cause.cause === undefined))
+        const isOurs = kind === "internal" || kind === "data-loss";
+        if (isOurs && !(cause instanceof Fault && cause.cause === undefined))
           log.error({ ...why, error: cause }, "failed");
         else if (cause instanceof Fault && cause.cause !== undefined)
           log.warn({ ...why, error: cause.cause }, "refused");
         else if (kind === "cancelled") log.debug(why, "cancelled");
+        else if (shed.has(reason)) log.debug(why, "refused");
         else log.warn(why, "refused");
         return error;
       },

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { Client, ServiceImpl } from "@connectrpc/connect";
 import type { Clock } from "@soldier/kernel/clock";
 import type { z } from "zod";
+import type { Admission } from "./admission.ts";
 import type { Identity } from "./identity.ts";
 import type { Logger } from "./log.ts";
 import type { Readiness } from "./readiness.ts";
@@ -57,6 +58,8 @@ export interface Given<T extends Tables> {
   readonly clock: Clock;
   /** Dependencies that this service cannot do without register a check here. */
   readonly ready: Readiness;
+  /** Already around every RPC of the service; what it serves by plain HTTP goes through it, too. */
+  readonly admission: Admission;
 }
 
 /** One service of the mesh, not yet running anywhere. */
@@ -66,6 +69,11 @@ export interface Service<T extends Tables = Tables> {
   readonly settings: T;
   /** Set when it serves the outside world by connect-node instead of the mesh by gRPC. */
   readonly edge?: true;
+  /**
+   * Methods of the mesh's own that begin work, and so wait for a place as those do for which the contract
+   * names a role. The others go on with work that was begun elsewhere, and don't wait.
+   */
+  readonly begins?: readonly DescMethod[];
   /**
    * Opens what the service needs and returns its handlers. It may keep a client but not wait for
    * a call on it: the peer may not be up yet.

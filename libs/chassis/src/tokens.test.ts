@@ -3,7 +3,11 @@ import { describe, expect, it } from "vitest";
 import { testIdentity } from "./testing.ts";
 import { openTokens } from "./tokens.ts";
 
-const settings = { secret: "a secret of thirty-two characters", token_life_ms: 60_000 };
+const settings = {
+  secret: "a secret of thirty-two characters",
+  token_life_ms: 60_000,
+  clock_tolerance_ms: 600_000,
+};
 
 function opened() {
   const clock = manualClock(new Date("2026-01-01T00:00:00Z"));
@@ -46,8 +50,36 @@ describe("an internal token", () => {
     const { clock, tokens, read } = opened();
     const token = await tokens.authorizationFor(testIdentity());
     await read(token);
-    clock.advance(66_000);
+    clock.advance(661_000);
     await expect(read(token)).rejects.toMatchObject({ reason: "TOKEN_EXPIRED" });
+  });
+
+  it.each([
+    ["ahead of", 599_000, true],
+    ["behind", -599_000, true],
+    ["far ahead of", 661_000, false],
+  ])("is for callees whose clocks are %s ours", async (_how, skewMs, taken) => {
+    const { clock, tokens } = opened();
+    const there = manualClock(new Date(clock.now().getTime() + skewMs));
+    const token = await tokens.authorizationFor(testIdentity());
+    const read = openTokens(settings, there).identityFrom(new Headers({ authorization: token }));
+    const outcome = await Promise.resolve(read).then(
+      () => "taken",
+      (error) => error.reason,
+    );
+    expect(outcome).toBe(taken ? "taken" : "TOKEN_EXPIRED");
+  });
+
+  it("is made anew in time, also on a machine whose clock is set back", async () => {
+    let backMs = 0;
+    const clock = manualClock(new Date("2026-01-01T00:00:00Z"));
+    const setBack = { ...clock, now: () => new Date(clock.now().getTime() - backMs) };
+    const tokens = openTokens(settings, setBack);
+    const identity = testIdentity();
+    const first = await tokens.authorizationFor(identity);
+    backMs = 3_600_000;
+    clock.advance(41_000);
+    expect(await tokens.authorizationFor(identity)).not.toBe(first);
   });
 
   it.each(["", "Bearer", "Basic abc"])("is missed in the header %j", async (header) => {

@@ -24,11 +24,10 @@ export interface Tokens {
 
 interface Known<T> {
   readonly value: T;
+  /** By the clock that never goes backwards. */
   readonly untilMs: number;
 }
 
-// Wrong clocks of two machines may differ by so much.
-const toleranceSeconds = 5;
 const rememberedMax = 10_000;
 
 /** Signing and checking cost tens of microseconds: each token is made once and checked once. */
@@ -38,6 +37,7 @@ export function openTokens(settings: ChassisSettings["identity"], clock: Clock):
   const verified = new LRUCache<string, Known<Identity>>({ max: rememberedMax });
   // Renewed while it still has a third of its life, so that none expires on its way.
   const usableMs = (settings.token_life_ms * 2) / 3;
+  const toleranceMs = settings.clock_tolerance_ms;
 
   async function mint(identity: Identity, cacheKey: string): Promise<string> {
     const nowMs = clock.now().getTime();
@@ -49,7 +49,7 @@ export function openTokens(settings: ChassisSettings["identity"], clock: Clock):
       .setExpirationTime(Math.ceil((nowMs + settings.token_life_ms) / 1_000))
       .sign(key);
     const value = `Bearer ${token}`;
-    minted.set(cacheKey, { value, untilMs: nowMs + usableMs });
+    minted.set(cacheKey, { value, untilMs: clock.monotonicMs() + usableMs });
     return value;
   }
 
@@ -58,7 +58,8 @@ export function openTokens(settings: ChassisSettings["identity"], clock: Clock):
     if (!token) throw refused("TOKEN_MISSING", "the call carries no token");
     const { sub, tenant, roles, exp } = await read(token);
     const value: Identity = { tenantId: tenant, subject: sub, roles };
-    verified.set(header, { value, untilMs: (exp + toleranceSeconds) * 1_000 });
+    const leftMs = exp * 1_000 + toleranceMs - clock.now().getTime();
+    verified.set(header, { value, untilMs: clock.monotonicMs() + leftMs });
     return value;
   }
 
@@ -68,7 +69,7 @@ export function openTokens(settings: ChassisSettings["identity"], clock: Clock):
         algorithms: ["HS256"],
         audience,
         currentDate: clock.now(),
-        clockTolerance: toleranceSeconds,
+        clockTolerance: toleranceMs / 1_000,
       });
       return claims.parse(payload);
     } catch (error) {
@@ -80,13 +81,13 @@ export function openTokens(settings: ChassisSettings["identity"], clock: Clock):
     authorizationFor(identity) {
       const cacheKey = cacheKeyOf(identity);
       const known = minted.get(cacheKey);
-      const fresh = known && known.untilMs > clock.now().getTime();
+      const fresh = known && known.untilMs > clock.monotonicMs();
       return fresh ? known.value : mint(identity, cacheKey);
     },
     identityFrom(headers) {
       const header = headers.get("authorization") ?? "";
       const known = verified.get(header);
-      const fresh = known && known.untilMs > clock.now().getTime();
+      const fresh = known && known.untilMs > clock.monotonicMs();
       return fresh ? known.value : verify(header);
     },
   };

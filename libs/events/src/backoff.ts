@@ -1,3 +1,5 @@
+import { Fault } from "@soldier/kernel/fault";
+
 /** Milliseconds to wait before the next attempt, by the number of attempts that failed. */
 export type Backoff = (failed: number) => number;
 
@@ -6,6 +8,11 @@ export const defaultBackoff: Backoff = (failed) => Math.min(500 * 2 ** (failed -
 
 export const defaultAttemptsMax = 8;
 export const defaultConcurrency = 8;
+
+/** Whether no further attempt can succeed: bytes that are no message stay what they are. */
+export function isHopeless(error: unknown): boolean {
+  return error instanceof Fault && error.reason === "EVENT_MALFORMED";
+}
 
 /** One line that says why something failed, for whoever looks at a dead letter. */
 export function reasonOf(error: unknown): string {

@@ -42,6 +42,20 @@ export interface Receipt {
   readonly position: number;
 }
 
+/** Events of one tenant on one topic that are to be forgotten. */
+export interface Erasing {
+  readonly topic: string;
+  readonly tenantId: string;
+  readonly matches: (event: Event) => boolean;
+}
+
+export interface Erased {
+  /** Events and dead letters that are gone. */
+  readonly erased: number;
+  /** Events that stay, since a durable consumer has not taken them yet: erase again later. */
+  readonly pending: number;
+}
+
 /**
  * Carries events from those who cause them to those who follow. The promises, for every
  * implementation, are in event-bus.contract.ts.
@@ -58,6 +72,12 @@ export interface EventBus {
    * lost the end of its log. Rejects like publish.
    */
   holds(receipt: Receipt, eventId: string): Promise<boolean>;
+  /**
+   * Takes events out of the broker, dead letters among them, so that they can't be read or replayed.
+   * Whoever publishes from an outbox takes them out of that first: what a broker has lost is
+   * published again. Without a broker there is nothing to take out.
+   */
+  erase(erasing: Erasing): Promise<Erased>;
   /** Grows each time that the broker was away and is back: what it holds may be older then. */
   returns(): number;
   /**

@@ -1,5 +1,5 @@
 import type { Sql } from "postgres";
-import type { DeadLetterSink } from "./bus.ts";
+import type { DeadLetterSink, Erasing } from "./bus.ts";
 
 /** Keeps dead letters in the table that the inbox's migrations make. */
 export function deadLettersInto(sql: Sql): DeadLetterSink {
@@ -19,4 +19,36 @@ export function deadLettersInto(sql: Sql): DeadLetterSink {
       on conflict (consumer, event_id) do update
       set attempts = dead_letters.attempts + excluded.attempts, reason = excluded.reason, died_at = now()`;
   };
+}
+
+/** Takes dead letters out of the table, see EventBus.erase; resolves with how many. */
+export async function eraseDeadLetters(
+  sql: Sql,
+  { topic, tenantId, matches }: Erasing,
+): Promise<number> {
+  const rows = await sql<{ consumer: string; event_id: string; payload: Uint8Array; at: Date }[]>`
+    select consumer, event_id, payload, occurred_at as at from dead_letters
+    where tenant_id = ${tenantId} and topic = ${topic}`;
+  const found = rows.filter(({ event_id: id, payload, at: occurredAt }) =>
+    matches({ id, topic, tenantId, payload, occurredAt }),
+  );
+  const ids = found.map(({ event_id: id }) => id);
+  const gone = await sql`
+    delete from dead_letters where tenant_id = ${tenantId} and event_id = any(${ids}::uuid[])`;
+  return gone.count;
+}
+
+/** Removes up to `rowsMax` dead letters that were given up longer ago than that; returns how many. */
+export async function pruneDeadLetters(
+  sql: Sql,
+  keepDays: number,
+  rowsMax: number,
+): Promise<number> {
+  const gone = await sql`
+    delete from dead_letters where ctid = any(array(
+      select ctid from dead_letters
+      where died_at < now() - make_interval(days => ${keepDays})
+      limit ${rowsMax}
+    ))`;
+  return gone.count;
 }

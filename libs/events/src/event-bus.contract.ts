@@ -8,6 +8,7 @@ import {
   SimpleSpanProcessor,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
+import { register } from "prom-client";
 import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { Consumption, DeadLetter, EventBus } from "./bus.ts";
 import type { Event } from "./event.ts";
@@ -147,6 +148,26 @@ export function eventBusContract(open: () => Promise<Subject>): void {
         },
       ]);
     await expect.poll(other.ids).toEqual(idsOf([poison, ...fine]));
+  });
+
+  it("counts what is taken, what comes again, and what is given up", async () => {
+    const counted = async (metric: string, outcome?: string) => {
+      const { values = [] } = (await register.getSingleMetric(metric)?.get()) ?? {};
+      const ours = values.filter(
+        ({ labels }) => labels["consumer"] === consumer && labels["topic"] === topic,
+      );
+      return ours.find(({ labels }) => labels["outcome"] === outcome)?.value ?? 0;
+    };
+    const consumer = `counted-${randomBytes(4).toString("hex")}`;
+    const consumption = { consumer, topics: [topic], attemptsMax: 3, backoff: quick };
+    await bus.consume(consumption, async ({ tenantId }, { attempt }) => {
+      if (tenantId === "poison" || (tenantId === "slow" && attempt < 2)) throw new Error("no");
+    });
+    await publishAll([anEvent({ tenantId: "poison" }), anEvent({ tenantId: "slow" }), ...many(3)]);
+    await expect.poll(() => counted("soldier_dead_letters_total")).toBe(1);
+    await expect.poll(() => counted("soldier_events_deliveries_total", "taken")).toBe(4);
+    expect(await counted("soldier_events_deliveries_total", "failed")).toBe(3 + 1);
+    expect(await counted("soldier_events_redelivered_total")).toBe(2 + 1);
   });
 
   it("doesn't let a failing event hold up others", async () => {

@@ -8,10 +8,11 @@ import { openBus } from "./open-bus.ts";
 import type { EventsSettings } from "./events-settings.ts";
 import { eventBusContract, type Subject } from "./event-bus.contract.ts";
 import { parseSubject } from "./event.ts";
+import { keeping } from "./testing.ts";
 
 function settingsOf(url: string): EventsSettings {
   const root = `test_${randomBytes(6).toString("hex")}`;
-  return { url, root, replicas: 1, keep_hours: 1, connect_timeout_ms: 5_000 };
+  return { url, root, replicas: 1, keep_hours: 1, connect_timeout_ms: 5_000, ...keeping };
 }
 
 describe("the bus in one process", () => {

@@ -5,10 +5,12 @@ import {
   type Backoff,
   defaultAttemptsMax,
   defaultBackoff,
+  isHopeless,
   defaultConcurrency,
   reasonOf,
 } from "./backoff.ts";
 import type { Consumption, DeadLetterSink, EventHandler } from "./bus.ts";
+import { deadLetters } from "./consumer-metrics.ts";
 import type { Event } from "./event.ts";
 import { untilAborted } from "./until-aborted.ts";
 
@@ -87,7 +89,8 @@ export function durable(consumer: string, topic: string): Durable {
 
   async function afterFailure(member: Member, one: Pending, error: unknown): Promise<void> {
     const { attemptsMax = defaultAttemptsMax, backoff = defaultBackoff } = member.consumption;
-    if (one.failed >= attemptsMax && (await gaveUp(member, one, error))) return;
+    if ((one.failed >= attemptsMax || isHopeless(error)) && (await gaveUp(member, one, error)))
+      return;
     waitThenRelease(one, backoff);
   }
 
@@ -100,6 +103,11 @@ export function durable(consumer: string, topic: string): Durable {
     }
     try {
       await member.deadLetter({ event, consumer, attempts, reason: reasonOf(error) });
+      deadLetters.inc({ consumer, topic });
+      member.log.error(
+        { consumer, event: event.id, attempts },
+        "an event went to the dead letters",
+      );
       done(one);
       return true;
     } catch (failure) {

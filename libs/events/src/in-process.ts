@@ -54,6 +54,7 @@ export function inProcessBus(options: InProcessOptions): EventBus {
     // It was taken, and nothing is kept that could be lost.
     holds: async () => true,
     returns: () => 0,
+    erase: async () => ({ erased: 0, pending: 0 }),
 
     async consume(consumption, handle) {
       const stack = new AsyncDisposableStack();

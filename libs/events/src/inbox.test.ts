@@ -6,7 +6,7 @@ import type { Sql } from "postgres";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { deadLettersInto } from "./dead-letters.ts";
 import { anEvent } from "./event-bus.contract.ts";
-import { inboxMigrations, once, pruneInbox } from "./inbox.ts";
+import { inboxMigrations, once, prunableInbox, pruneInbox } from "./inbox.ts";
 
 describeOn("an inbox", testPostgres([inboxMigrations]), (backend) => {
   let place: TestPostgres & AsyncDisposable;
@@ -58,6 +58,28 @@ describeOn("an inbox", testPostgres([inboxMigrations]), (backend) => {
     expect(await pruneInbox(sql, 30)).toBe(1);
     expect(await pruneInbox(sql, 30)).toBe(0);
     expect(await deliver("audit", ids[2] ?? "")).toBe(false);
+  });
+
+  it("and the dead letters beside it are pruned by how long each is kept", async () => {
+    const [old, young] = [anEvent({}), anEvent({})];
+    for (const event of [old, young]) {
+      await deliver("audit", event.id);
+      await deadLettersInto(sql)({ event, consumer: "audit", attempts: 8, reason: "Error: a" });
+    }
+    await place.owner`update inbox set received_at = now() - interval '40 days' where event_id = ${old.id}`;
+    await place.owner`update dead_letters set died_at = now() - interval '35 days' where event_id = ${old.id}`;
+    const prunedWith = async (inbox: number, letters: number) => {
+      const kept = { inbox_keep_days: inbox, dead_letters_keep_days: letters };
+      const tables = prunableInbox(sql, kept).map(async ({ table, prune }) => [
+        table,
+        await prune(10),
+      ]);
+      return Object.fromEntries(await Promise.all(tables)) as unknown;
+    };
+    expect(await prunedWith(45, 36)).toEqual({ inbox: 0, dead_letters: 0 });
+    expect(await prunedWith(39, 34)).toEqual({ inbox: 1, dead_letters: 1 });
+    expect(await sql`select event_id from dead_letters`).toEqual([{ event_id: young.id }]);
+    expect(await deliver("audit", young.id)).toBe(false);
   });
 
   it("has a table for dead letters, one row for each event and consumer", async () => {

@@ -1,5 +1,7 @@
 import type { Fragment, ISql, Sql, TransactionSql } from "postgres";
+import { pruneDeadLetters } from "./dead-letters.ts";
 import type { Event } from "./event.ts";
+import type { EventsSettings } from "./events-settings.ts";
 
 /** The folder that makes the inbox and the dead letters: for openPostgres, with the service's own. */
 export const inboxMigrations = new URL("../migrations/inbox/", import.meta.url);
@@ -53,4 +55,21 @@ export async function pruneInbox(sql: Sql, keepDays: number, rowsMax = 10_000): 
       limit ${rowsMax}
     )`;
   return gone.count;
+}
+
+/** What a service that follows events has to prune; the pool is of every tenant. */
+export function prunableInbox(
+  sql: Sql,
+  settings: Pick<EventsSettings, "inbox_keep_days" | "dead_letters_keep_days">,
+) {
+  return [
+    {
+      table: "inbox",
+      prune: (rowsMax: number) => pruneInbox(sql, settings.inbox_keep_days, rowsMax),
+    },
+    {
+      table: "dead_letters",
+      prune: (rowsMax: number) => pruneDeadLetters(sql, settings.dead_letters_keep_days, rowsMax),
+    },
+  ];
 }

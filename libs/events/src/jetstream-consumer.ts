@@ -6,8 +6,15 @@ import {
   type JsMsg,
 } from "@nats-io/jetstream";
 import type { Log } from "@soldier/kernel/log";
-import { defaultAttemptsMax, defaultBackoff, defaultConcurrency, reasonOf } from "./backoff.ts";
+import {
+  defaultAttemptsMax,
+  defaultBackoff,
+  defaultConcurrency,
+  isHopeless,
+  reasonOf,
+} from "./backoff.ts";
 import type { Consumption, EventHandler } from "./bus.ts";
+import { deadLetters, pending } from "./consumer-metrics.ts";
 import type { Event } from "./event.ts";
 import { deadLetterHeaders, eventOf } from "./jetstream-message.ts";
 import { ackWaitMs, type Streams } from "./jetstream-streams.ts";
@@ -147,8 +154,9 @@ async function takeOne(
   signal: AbortSignal,
 ): Promise<void> {
   const { consumer, attemptsMax = defaultAttemptsMax, backoff = defaultBackoff } = consumption;
-  const attempt = message.info.deliveryCount;
+  const { deliveryCount: attempt, pending: left } = message.info;
   const event = eventOf(message);
+  if (event) pending.set({ consumer, topic: event.topic }, left);
   if (!event) return await bury(source, consumer, message, "not an event of ours");
   // It has ended its consumer's process, or outlasted its patience, each time.
   if (attempt > attemptsMax) return await bury(source, consumer, message, "no answer");
@@ -159,7 +167,8 @@ async function takeOne(
   } catch (error) {
     const facts = { consumer, topic: event.topic, event: event.id, attempt };
     source.log.warn({ ...facts, err: error }, "an event failed");
-    if (attempt >= attemptsMax) await bury(source, consumer, message, reasonOf(error), event);
+    if (attempt >= attemptsMax || isHopeless(error))
+      await bury(source, consumer, message, reasonOf(error), event);
     else message.nak(backoff(attempt));
   } finally {
     clearInterval(working);
@@ -181,6 +190,7 @@ async function bury(
     const subject = `${root}_dead_letters.${consumer}.${event?.topic ?? "unknown"}`;
     await client.publish(subject, message.data, { headers });
     message.ack();
+    deadLetters.inc({ consumer, topic: event?.topic ?? "unknown" });
     log.error({ consumer, event: event?.id, attempts }, "an event went to the dead letters");
   } catch (error) {
     log.error({ consumer, event: event?.id, err: error }, "a dead letter was not kept");

@@ -39,28 +39,30 @@ export interface StreamsOptions {
   readonly root: string;
   readonly replicas: number;
   readonly keepHours: number;
+  readonly deadLettersKeepHours: number;
 }
 
 /** Streams and consumers as our code wants them: made when absent, brought in line when not, once per process. */
-export function streams({ manager, root, replicas, keepHours }: StreamsOptions): Streams {
+export function streams(options: StreamsOptions): Streams {
+  const { manager, root, replicas, keepHours, deadLettersKeepHours } = options;
   const declared = new Map<string, Promise<string>>();
   const logs = new Map<string, Promise<string>>();
 
-  function stream(name: string, subject: string): Promise<string> {
+  function stream(name: string, subject: string, hours: number): Promise<string> {
     const found = declared.get(name);
     if (found) return found;
-    const made = declare(name, subject);
+    const made = declare(name, subject, hours);
     declared.set(name, made);
     made.catch(() => declared.delete(name));
     return made;
   }
 
-  async function declare(name: string, subject: string): Promise<string> {
+  async function declare(name: string, subject: string, hours: number): Promise<string> {
     const config = {
       subjects: [subject],
       storage: StorageType.File,
       retention: RetentionPolicy.Limits,
-      max_age: nanos(keepHours * 3_600_000),
+      max_age: nanos(hours * 3_600_000),
       num_replicas: replicas,
       duplicate_window: nanos(duplicateWindowMs),
     } satisfies Partial<StreamConfig>;
@@ -75,7 +77,7 @@ export function streams({ manager, root, replicas, keepHours }: StreamsOptions):
   }
 
   const streamFor = (topic: string) =>
-    stream(`${root}_${domainOf(topic)}`, `${root}.${domainOf(topic)}.>`);
+    stream(`${root}_${domainOf(topic)}`, `${root}.${domainOf(topic)}.>`, keepHours);
 
   return {
     streamFor,
@@ -88,7 +90,8 @@ export function streams({ manager, root, replicas, keepHours }: StreamsOptions):
       made.catch(() => logs.delete(name));
       return made;
     },
-    deadLetterStream: () => stream(deadLetterStreamName(root), `${root}_dead_letters.>`),
+    deadLetterStream: () =>
+      stream(deadLetterStreamName(root), `${root}_dead_letters.>`, deadLettersKeepHours),
     async durableFor(consumer, topic) {
       const name = `${consumer}_${topic.replace(".", "_")}`;
       const inStream = await streamFor(topic);

@@ -6,12 +6,20 @@ import { type Link, openLink } from "@soldier/storage/testing-link";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openBus } from "./open-bus.ts";
 import type { EventsSettings } from "./events-settings.ts";
+import type { Event } from "./event.ts";
 import { anEvent } from "./event-bus.contract.ts";
+import { keeping } from "./testing.ts";
 
 const topic = "thing.happened";
 
 describe("opening a bus", () => {
-  const settings = { root: "test", replicas: 1, keep_hours: 1, connect_timeout_ms: 500 };
+  const settings = {
+    root: "test",
+    replicas: 1,
+    keep_hours: 1,
+    connect_timeout_ms: 500,
+    ...keeping,
+  };
 
   it("says in a sentence that there is no broker, without the password", async () => {
     await using opened = new AsyncDisposableStack();
@@ -39,7 +47,14 @@ describe("the bus in one process", () => {
   it("publishes nothing before the consumers that are awaited have come", async () => {
     await using opened = new AsyncDisposableStack();
     const url = `inproc://${randomBytes(6).toString("hex")}?consumers=audit,memory`;
-    const settings = { url, root: "test", replicas: 1, keep_hours: 1, connect_timeout_ms: 500 };
+    const settings = {
+      url,
+      root: "test",
+      replicas: 1,
+      keep_hours: 1,
+      connect_timeout_ms: 500,
+      ...keeping,
+    };
     const bus = await openBus({ settings, opened });
     const got: string[] = [];
     const note = (consumer: string) =>
@@ -57,7 +72,14 @@ describe("the bus in one process", () => {
   it("rejects what a consumer gives up when it has nowhere to keep dead letters", async () => {
     await using opened = new AsyncDisposableStack();
     const url = `inproc://${randomBytes(6).toString("hex")}`;
-    const settings = { url, root: "test", replicas: 1, keep_hours: 1, connect_timeout_ms: 500 };
+    const settings = {
+      url,
+      root: "test",
+      replicas: 1,
+      keep_hours: 1,
+      connect_timeout_ms: 500,
+      ...keeping,
+    };
     const bus = await openBus({ settings, opened });
     const consumption = { consumer: "audit", topics: [topic], attemptsMax: 2, backoff: () => 1 };
     await bus.consume(consumption, async () => {
@@ -78,7 +100,14 @@ describeOn("the bus", testNats(), (backend) => {
     const { url } = opened.use(await backend.open());
     link = opened.use(await openLink(url));
     const root = `test_${randomBytes(6).toString("hex")}`;
-    settings = { url: link.url, root, replicas: 1, keep_hours: 1, connect_timeout_ms: 2_000 };
+    settings = {
+      url: link.url,
+      root,
+      replicas: 1,
+      keep_hours: 1,
+      connect_timeout_ms: 2_000,
+      ...keeping,
+    };
     direct = await connect({ servers: new URL(url).host });
     opened.defer(() => direct.close());
     const manager = await jetstreamManager(direct);
@@ -194,6 +223,67 @@ describeOn("the bus", testNats(), (backend) => {
       reason: "EVENT_REFUSED",
     });
     await bus.publish(anEvent({}));
+  });
+
+  it("erases what its followers have taken, dead letters too, and tells what they have not", async () => {
+    const bus = await openBus({ settings, opened });
+    const [gone, dead, kept, other] = [1, 2, 3, 4].map((n) =>
+      anEvent({ payload: Uint8Array.of(n) }),
+    );
+    if (!gone || !dead || !kept || !other) throw new Error("four were made");
+    const consumption = { consumer: "audit", topics: [topic], attemptsMax: 1 };
+    const taken: string[] = [];
+    await bus.consume(consumption, async ({ id }) => {
+      taken.push(id);
+      if (id === dead.id) throw new Error("not this one");
+    });
+    for (const event of [gone, dead, kept, { ...other, tenantId: "globex" }])
+      await bus.publish(event);
+    const manager = await jetstreamManager(direct);
+    const letters = () =>
+      manager.streams.info(`${settings.root}_dead_letters`).then(
+        ({ state }) => state.messages,
+        () => 0,
+      );
+    await expect.poll(() => taken.length).toBe(4);
+    await expect.poll(letters).toBe(1);
+    const erasing = { topic, tenantId: "acme", matches: ({ id }: Event) => id !== kept.id };
+    await expect
+      .poll(async () => {
+        const { erased, pending } = await bus.erase(erasing);
+        return erased > 0 && pending === 0 ? erased : 0;
+      })
+      .toBe(3);
+    expect(await letters()).toBe(0);
+    expect(await bus.erase(erasing)).toEqual({ erased: 0, pending: 0 });
+    const late: string[] = [];
+    const closing = await bus.consume(
+      { consumer: "late", topics: [topic] },
+      async ({ id }) => void late.push(id),
+    );
+    await expect.poll(() => late.toSorted()).toEqual([kept.id, other.id].toSorted());
+
+    await closing[Symbol.asyncDispose]();
+    const untaken = anEvent({});
+    await bus.publish(untaken);
+    await expect.poll(() => bus.erase(erasing)).toEqual({ erased: 0, pending: 1 });
+    await bus.consume({ consumer: "late", topics: [topic] }, async () => {});
+    await expect.poll(() => bus.erase(erasing)).toEqual({ erased: 1, pending: 0 });
+  });
+
+  it("keeps dead letters for longer than events", async () => {
+    const bus = await openBus({ settings, opened });
+    await bus.consume({ consumer: "audit", topics: [topic], attemptsMax: 1 }, () =>
+      Promise.reject(new Error("never")),
+    );
+    await bus.publish(anEvent({}));
+    const manager = await jetstreamManager(direct);
+    const keptFor = () =>
+      manager.streams.info(`${settings.root}_dead_letters`).then(
+        ({ config }) => config.max_age,
+        () => undefined,
+      );
+    await expect.poll(keptFor).toBe(settings.dead_letters_keep_days * 24 * 3_600e9);
   });
 
   it("brings a stream in line with the settings", async () => {

@@ -16,6 +16,7 @@ import type { EventBus, Receipt } from "./bus.ts";
 import type { EventsSettings } from "./events-settings.ts";
 import { type Event, subjectOf } from "./event.ts";
 import { consumeTopic, listenTo, type Source } from "./jetstream-consumer.ts";
+import { eraseEvents } from "./jetstream-erase.ts";
 import { headersOf, idOf } from "./jetstream-message.ts";
 import { isMissing, logOf, streams } from "./jetstream-streams.ts";
 import { traced } from "./tracing.ts";
@@ -36,12 +37,13 @@ export async function jetStreamBus(options: JetStreamOptions): Promise<EventBus>
   const connection = await connected(settings);
   opened.defer(() => connection.close());
   const { root, replicas, keep_hours: keepHours } = settings;
+  const deadLettersKeepHours = settings.dead_letters_keep_days * 24;
   const manager = await jetstreamManager(connection).catch((error: unknown) => {
     throw unreachable(settings, error);
   });
   const source: Source = {
     client: jetstream(connection),
-    streams: streams({ manager, root, replicas, keepHours }),
+    streams: streams({ manager, root, replicas, keepHours, deadLettersKeepHours }),
     root,
     log,
   };
@@ -52,6 +54,14 @@ export async function jetStreamBus(options: JetStreamOptions): Promise<EventBus>
     publish: (event, signal) => untilAborted(store(source, event), signal),
     holds: (receipt, eventId) => holds(manager, receipt, eventId),
     returns: () => returned.count,
+    erase: (erasing) =>
+      eraseEvents({ manager, ...source }, erasing).catch((error: unknown) => {
+        throw new Fault("unavailable", "events can't be erased now; try again", {
+          cause: error,
+          reason: "EVENTS_NOT_ERASED",
+          retryAfterMs: 1_000,
+        });
+      }),
 
     async consume(consumption, handle) {
       if (!/^[A-Za-z0-9_-]+$/.test(consumption.consumer))

@@ -1,5 +1,5 @@
-import type { Sql } from "postgres";
-import type { Receipt } from "./bus.ts";
+import type { ISql, Sql } from "postgres";
+import type { Erased, Erasing, Receipt } from "./bus.ts";
 import type { Event } from "./event.ts";
 
 /** An event in the outbox, claimed by this relay. */
@@ -142,6 +142,36 @@ export async function prunePublished(sql: Sql, keepMs: number, rowsMax: number):
     ))`;
   return gone.count;
 }
+
+/**
+ * Removes a tenant's published events that match, see EventBus.erase: they are kept only for a broker
+ * that has lost them. What is not published yet stays, and is counted as pending.
+ */
+export async function eraseFromOutbox(
+  sql: ISql,
+  { topic, tenantId, matches }: Erasing,
+): Promise<Erased> {
+  let [erased, pending] = [0, 0];
+  for (let after = "-1"; ;) {
+    const rows = await sql<(StoredRow & { published: boolean })[]>`
+      select *, published_at is not null as published from outbox
+      where tenant_id = ${tenantId} and topic = ${topic} and seq > ${after}::bigint
+      order by seq limit ${eraseMax}`;
+    const found = rows.filter((row) => matches(toRow(row).event));
+    const seqs = found.filter(({ published }) => published).map(({ seq }) => seq);
+    if (seqs.length > 0)
+      erased += (
+        await sql`
+          delete from outbox where tenant_id = ${tenantId} and seq = any(${seqs}::bigint[])`
+      ).count;
+    pending += found.length - seqs.length;
+    const last = rows.at(-1);
+    if (!last || rows.length < eraseMax) return { erased, pending };
+    after = last.seq;
+  }
+}
+
+const eraseMax = 500;
 
 /** How many rows wait, and for how long the oldest has, in seconds. */
 export async function readBacklog(sql: Sql): Promise<{ count: number; oldestSeconds: number }> {

@@ -12,7 +12,7 @@ import { openBus } from "./open-bus.ts";
 import { addToOutbox, outboxMigrations } from "./outbox.ts";
 import { publishLostAgain } from "./reconcile.ts";
 import { startRelay } from "./relay.ts";
-import { removeStreams } from "./testing.ts";
+import { keeping, removeStreams } from "./testing.ts";
 
 const backends = testPostgres([outboxMigrations]);
 
@@ -26,6 +26,7 @@ function forgetfulBus() {
       stored.push(event.id);
       return { log, position: stored.length };
     },
+    erase: async () => ({ erased: 0, pending: 0 }),
     holds: async (receipt, id) => receipt.log === log && stored[receipt.position - 1] === id,
     returns: () => returns,
     consume: () => Promise.reject(new Error("nobody consumes")),
@@ -112,7 +113,7 @@ describeOn("a broker that lost its stream", testNats(), (nats) => {
     const { url } = opened.use(await nats.open());
     const link = opened.use(await openLink(url));
     const root = `test_${randomBytes(6).toString("hex")}`;
-    const settings = { root, replicas: 1, keep_hours: 1, connect_timeout_ms: 5_000 };
+    const settings = { root, replicas: 1, keep_hours: 1, connect_timeout_ms: 5_000, ...keeping };
     opened.defer(() => removeStreams({ ...settings, url }));
     const bus = await openBus({ settings: { ...settings, url: link.url }, opened });
     const got: string[] = [];

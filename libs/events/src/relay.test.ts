@@ -14,6 +14,7 @@ import { inboxMigrations, once } from "./inbox.ts";
 import { addToOutbox, outboxMigrations } from "./outbox.ts";
 import { claim } from "./outbox-rows.ts";
 import { type Relay, type RelayOptions, startRelay } from "./relay.ts";
+import { keeping } from "./testing.ts";
 
 const backends = testPostgres([outboxMigrations, inboxMigrations]);
 
@@ -30,7 +31,14 @@ describeOn("an outbox and its relays", backends, (backend) => {
     place = opened.use(await backend.open());
     sql = everyTenantSql(place.sql);
     const url = `inproc://${randomBytes(6).toString("hex")}`;
-    const settings = { url, root: "test", replicas: 1, keep_hours: 1, connect_timeout_ms: 1_000 };
+    const settings = {
+      url,
+      root: "test",
+      replicas: 1,
+      keep_hours: 1,
+      connect_timeout_ms: 1_000,
+      ...keeping,
+    };
     bus = await openBus({ settings, opened });
     got = [];
     await bus.consume({ consumer: "notes", topics: ["thing.happened"] }, async (event) => {

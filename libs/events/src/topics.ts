@@ -1,6 +1,7 @@
 import {
   AuditRecordedSchema,
   ConfigPublishedSchema,
+  ProfileErasedSchema,
   SessionClosedSchema,
   TurnCommittedSchema,
 } from "@soldier/proto/events/v1/events";
@@ -17,3 +18,6 @@ export const configPublishedTopic = topic("config.published", ConfigPublishedSch
 
 /** Something was done that is worth auditing. */
 export const auditRecordedTopic = topic("audit.event", AuditRecordedSchema);
+
+/** A customer is gone: whoever holds anything of the customer removes it. */
+export const profileErasedTopic = topic("profile.erased", ProfileErasedSchema);

@@ -10,6 +10,7 @@ import {
 } from "@opentelemetry/api";
 import type { Log } from "@soldier/kernel/log";
 import type { EventHandler } from "./bus.ts";
+import { deliveries, redelivered } from "./consumer-metrics.ts";
 
 const tracer = trace.getTracer("soldier.events");
 
@@ -43,12 +44,23 @@ export function traced(consumer: string, handle: EventHandler, log: Log): EventH
       };
       return tracer.startActiveSpan(`consume ${event.topic}`, options, from, (span) =>
         ended(span, async () => {
-          await handle(event, delivery);
           const { topic, id } = event;
+          if (delivery.attempt > 1) redelivered.inc({ consumer, topic });
+          await counted({ consumer, topic }, handle(event, delivery));
           log.debug({ topic, event_id: id, attempt: delivery.attempt }, "took an event");
         }),
       );
     });
+}
+
+async function counted(labels: { consumer: string; topic: string }, taking: Promise<void>) {
+  try {
+    await taking;
+    deliveries.inc({ ...labels, outcome: "taken" });
+  } catch (error) {
+    deliveries.inc({ ...labels, outcome: "failed" });
+    throw error;
+  }
 }
 
 async function ended<T>(span: Span, work: () => Promise<T>): Promise<T> {

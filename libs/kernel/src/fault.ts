@@ -12,7 +12,9 @@ export type FaultKind =
   | "cancelled"
   | "unavailable"
   | "unimplemented"
-  | "internal";
+  | "internal"
+  /** What was stored can't be read any more; trying again won't help. */
+  | "data-loss";
 
 /** One thing wrong with the caller's input: which field, in proto path notation, and what to do. */
 export interface FieldViolation {

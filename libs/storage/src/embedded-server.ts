@@ -34,6 +34,8 @@ const tuning = {
   max_connections: "200",
   shared_buffers: "64MB",
   max_wal_size: "256MB",
+  // Until a new database's tables are counted, plans are made as if they were empty.
+  autovacuum_naptime: "5s",
   log_checkpoints: "off",
   wal_level: "minimal",
   max_wal_senders: "0",

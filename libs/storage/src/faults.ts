@@ -8,6 +8,9 @@ const passing = new Set([
   "57P03", // the server is starting up
 ]);
 
+/** SQLSTATEs of a server that has no room: its disk is full, or its memory. */
+const full = new Set(["53000", "53100", "53200"]);
+
 /** Codes of the drivers and of the socket when a server cannot be reached or went away. */
 const lost = new Set([
   "CONNECT_TIMEOUT",
@@ -25,7 +28,7 @@ const lost = new Set([
 ]);
 
 /**
- * What a failed store call should look like to callers: a lost or overloaded backend becomes
+ * What a failed store call should look like to callers: a lost, full or overloaded backend becomes
  * "unavailable", a statement over its time "deadline", two transactions in each other's way
  * "conflict". Anything else, a Fault or a bug, is returned as it is.
  */
@@ -35,6 +38,12 @@ export function storageFault(error: unknown): unknown {
   const options = { cause: error, reason: "STORAGE_UNAVAILABLE", retryAfterMs: 1_000 };
   if (lost.has(code) || passing.has(code) || code.startsWith("08"))
     return new Fault("unavailable", "the database cannot be reached; try again", options);
+  if (full.has(code))
+    return new Fault(
+      "unavailable",
+      "the database has no room left, and nothing was written; try again when there is",
+      { ...options, reason: "STORAGE_FULL", retryAfterMs: 5_000 },
+    );
   if (isRedisLoss(error))
     return new Fault("unavailable", "the cache cannot be reached; try again", options);
   if (code === "57014" || error.message === "Command timed out")

@@ -14,12 +14,32 @@ interface Migration {
   readonly checksum: string;
 }
 
+/** What a service owns in PostgreSQL. */
+export interface OwnSchema {
+  readonly schema: string;
+  /** Folders of .sql files, applied folder by folder; within one by file name. Names are unique over all of them. */
+  readonly migrations: readonly URL[];
+}
+
 export interface MigrateOptions {
   readonly sql: Sql;
   readonly schema: string;
-  /** Applied folder by folder; within one by file name. Names are unique over all of them. */
+  /** See OwnSchema. */
   readonly folders: readonly URL[];
   readonly log?: Log;
+  /** Told of each file that this process has applied. */
+  readonly applied?: (name: string) => void;
+}
+
+/**
+ * How a file and the database stand to each other: applied, missing there, applied with another content,
+ * or of a newer release, whose files we don't have.
+ */
+export type MigrationState = "applied" | "missing" | "changed" | "newer";
+
+export interface MigrationStatus {
+  readonly name: string;
+  readonly state: MigrationState;
 }
 
 /** How long to wait for another process that is migrating the same schema, in milliseconds. */
@@ -37,14 +57,42 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   const role = roleOf(schema);
   const migrations = await readMigrations(folders);
   const [found] = await sql<{ ready: boolean }[]>`
-    select to_regclass(${`${schema}.schema_migrations`}) is not null
-      and has_schema_privilege(${role}, to_regnamespace(${schema}), 'usage') as ready`;
+    select has_schema_privilege(${role}, to_regnamespace(${schema}), 'usage')
+      and has_table_privilege(${role}, to_regclass(${`${schema}.schema_migrations`}), 'select') as ready`;
   if (!found?.ready) await inTurn(sql, schema, (tx) => prepare(tx, schema));
   const applied = await recorded(sql, schema);
   for (const migration of migrations) {
     if (applied.has(migration.name)) refuseDrift(schema, migration, applied.get(migration.name));
-    else await inTurn(sql, schema, (tx) => apply(tx, schema, migration, log));
+    else if (await inTurn(sql, schema, (tx) => apply(tx, schema, migration))) {
+      log.info({ schema, migration: migration.name }, "migrated");
+      options.applied?.(migration.name);
+    }
   }
+}
+
+/** Each file, in the order of application, then what only the database knows. Changes nothing. */
+export async function migrationStatus(
+  sql: Sql,
+  { schema, migrations: folders }: OwnSchema,
+): Promise<readonly MigrationStatus[]> {
+  const migrations = await readMigrations(folders);
+  const [found] = await sql<{ there: boolean }[]>`
+    select to_regclass(${`${schema}.schema_migrations`}) is not null as there`;
+  const applied = found?.there ? await recorded(sql, schema) : new Map<string, string>();
+  const ours = migrations.map(({ name, checksum }): MigrationStatus => {
+    const was = applied.get(name);
+    if (was === undefined) return { name, state: "missing" };
+    return { name, state: was === checksum ? "applied" : "changed" };
+  });
+  const newer = [...applied.keys()]
+    .filter((name) => !migrations.some((one) => one.name === name))
+    .map((name): MigrationStatus => ({ name, state: "newer" }));
+  return [...ours, ...newer];
+}
+
+/** The files' names, in the order of application. */
+export async function migrationNames({ migrations }: OwnSchema): Promise<readonly string[]> {
+  return (await readMigrations(migrations)).map(({ name }) => name);
 }
 
 async function readMigrations(folders: readonly URL[]): Promise<readonly Migration[]> {
@@ -64,23 +112,23 @@ async function readMigrations(folders: readonly URL[]): Promise<readonly Migrati
   return all;
 }
 
-/** Runs the work in one transaction, with at most one such per schema in the whole database. */
+/** The work in one transaction, whose answer it gives, with at most one such per schema in the whole database. */
 async function inTurn(
   sql: Sql,
   schema: string,
-  work: (tx: TransactionSql) => Promise<unknown>,
-): Promise<void> {
-  await sql.begin(async (tx) => {
+  work: (tx: TransactionSql) => Promise<boolean>,
+): Promise<boolean> {
+  return await sql.begin(async (tx) => {
     // Row-level security binds a table's owner too: a migration is for the rows of every tenant.
     await tx`select set_config('lock_timeout', ${String(turnTimeoutMs)}, true),
                     set_config('statement_timeout', '0', true),
                     set_config('soldier.tenant', '*', true)`;
     await tx`select pg_advisory_xact_lock(hashtextextended(${`soldier migrations of ${schema}`}, 0))`;
-    await work(tx);
+    return await work(tx);
   });
 }
 
-async function prepare(tx: ISql, schema: string): Promise<void> {
+async function prepare(tx: ISql, schema: string): Promise<boolean> {
   await tx`create schema if not exists ${tx(schema)}`;
   await tx`grant usage on schema ${tx(schema)} to ${tx(roleOf(schema))}`;
   await tx`
@@ -89,13 +137,18 @@ async function prepare(tx: ISql, schema: string): Promise<void> {
       checksum   text not null,
       applied_at timestamptz not null default now()
     )`;
+  // So that a service that may not migrate sees what is missing.
+  await tx`grant select on ${tx(schema)}.schema_migrations to ${tx(roleOf(schema))}`;
+  return true;
 }
 
-async function apply(tx: ISql, schema: string, migration: Migration, log: Log): Promise<void> {
-  // Someone else may have applied it while this process waited for its turn.
+/** False when someone else has applied it while this process waited for its turn. */
+async function apply(tx: ISql, schema: string, migration: Migration): Promise<boolean> {
   const applied = await recorded(tx, schema);
-  if (applied.has(migration.name))
-    return refuseDrift(schema, migration, applied.get(migration.name));
+  if (applied.has(migration.name)) {
+    refuseDrift(schema, migration, applied.get(migration.name));
+    return false;
+  }
   try {
     await tx.unsafe(migration.text);
   } catch (error) {
@@ -108,7 +161,7 @@ async function apply(tx: ISql, schema: string, migration: Migration, log: Log): 
   await tx`
     insert into ${tx(schema)}.schema_migrations (name, checksum)
     values (${migration.name}, ${migration.checksum})`;
-  log.info({ schema, migration: migration.name }, "migrated");
+  return true;
 }
 
 async function recorded(sql: ISql, schema: string): Promise<ReadonlyMap<string, string>> {
@@ -118,8 +171,11 @@ async function recorded(sql: ISql, schema: string): Promise<ReadonlyMap<string, 
 }
 
 function refuseDrift(schema: string, { name, checksum }: Migration, was: string | undefined) {
-  if (was === checksum) return;
-  throw new Fault(
+  if (was !== checksum) throw drift(schema, name);
+}
+
+export function drift(schema: string, name: string): Fault {
+  return new Fault(
     "precondition",
     `migration ${name} was applied to schema ${schema} with another content; restore the file and put the change into a new one`,
     { reason: "MIGRATION_DRIFT" },

@@ -16,6 +16,7 @@ describe("opening PostgreSQL", () => {
     max_connections: 1,
     connect_timeout_ms: 300,
     statement_timeout_ms: 1_000,
+    migrate: "at_start" as const,
   };
 
   it("says in a sentence that nothing listens, and where", async () => {

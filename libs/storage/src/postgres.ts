@@ -3,7 +3,8 @@ import { type Log, silentLog } from "@soldier/kernel/log";
 import postgres, { type Sql } from "postgres";
 import { Counter } from "prom-client";
 import { z } from "zod";
-import { migrate } from "./migrate.ts";
+import { migrate, type OwnSchema } from "./migrate.ts";
+import { type Ready, untilMigrated } from "./migrated.ts";
 import { admitRole, roleOf } from "./role.ts";
 
 /** The `[postgres]` table. */
@@ -18,19 +19,19 @@ export const postgresSettings = z.strictObject({
   connect_timeout_ms: z.int().min(100).max(120_000),
   /** The server ends a statement that takes longer; migrations are exempt. */
   statement_timeout_ms: z.int().min(10).max(600_000),
+  /** Whether a service migrates its schema when it starts, or waits until `soldier migrate` has done it. */
+  migrate: z.enum(["at_start", "wait"]),
 });
 
 export type PostgresSettings = z.output<typeof postgresSettings>;
 
-export interface PostgresOptions {
+export interface PostgresOptions extends OwnSchema {
   readonly settings: PostgresSettings;
-  /** The schema that the service owns: made when absent, and first in the search path. */
-  readonly schema: string;
-  /** Folders of .sql files, applied in this order; see migrate.ts. */
-  readonly migrations: readonly URL[];
   /** Closes the pool, after its queries, when the service stops. */
   readonly opened: AsyncDisposableStack;
   readonly log?: Log;
+  /** Told which migration is missing while that is waited for. */
+  readonly ready?: Ready;
 }
 
 const statements = new Counter({
@@ -40,26 +41,42 @@ const statements = new Counter({
 });
 
 /**
- * A pool on the service's own schema, migrated. The login of the URL migrates; the pool works as the
- * schema's role (see role.ts), which row-level security binds: use tenantSql. Throws the Fault "unavailable", with a sentence for
- * the operator, when the server doesn't answer in time or refuses us. Later losses reject the
- * queries they hit (see storageFault) and the pool reconnects by itself.
+ * A pool on the service's own schema, which is made and migrated, or waited for as the settings say. The
+ * login of the URL does it; the pool works as the schema's role (see role.ts), which row-level security
+ * binds: use tenantSql. Throws the Fault "unavailable", with a sentence for the operator, when the server
+ * doesn't answer in time or refuses us. Later losses reject the queries they hit (see storageFault) and
+ * the pool reconnects by itself.
  */
 export async function openPostgres(options: PostgresOptions): Promise<Sql> {
-  const { settings, schema, migrations, opened, log = silentLog } = options;
+  const { settings, schema, migrations, opened, log = silentLog, ready } = options;
+  await asLogin(settings, schema, log, async (login) => {
+    if (settings.migrate === "wait")
+      await untilMigrated({ sql: login, schema, migrations, log, ready });
+    await admitRole(login, schema);
+    if (settings.migrate === "at_start")
+      await migrate({ sql: login, schema, folders: migrations, log });
+  });
+  const sql = connect(settings, schema, roleOf(schema), log);
+  opened.defer(() => sql.end({ timeout: 5 }));
+  return sql;
+}
+
+/** One connection as the login of the settings, which owns the schema; closed afterwards. */
+export async function asLogin<T>(
+  settings: PostgresSettings,
+  schema: string,
+  log: Log,
+  work: (login: Sql) => Promise<T>,
+): Promise<T> {
   if (!/^[a-z_][a-z0-9_]{0,54}$/.test(schema))
     throw new Fault("invalid", `"${schema}" is not a schema name: use a-z, 0-9 and _`);
   const login = connect({ ...settings, max_connections: 1 }, schema, undefined, log);
   try {
     await firstContact(login, settings);
-    await admitRole(login, schema);
-    await migrate({ sql: login, schema, folders: migrations, log });
+    return await work(login);
   } finally {
     await login.end({ timeout: 0 });
   }
-  const sql = connect(settings, schema, roleOf(schema), log);
-  opened.defer(() => sql.end({ timeout: 5 }));
-  return sql;
 }
 
 /**

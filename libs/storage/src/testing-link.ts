@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { Transform } from "node:stream";
 
 /** A way to a server that a test can break and mend. */
 export interface Link extends AsyncDisposable {
@@ -9,6 +10,9 @@ export interface Link extends AsyncDisposable {
   cut(how?: "reset"): void;
   /** Keeps connections but holds back what the server says, and closes new ones at once. */
   stall(): void;
+  /** What the server says arrives so much later. */
+  slow(delayMs: number): void;
+  /** Whole and fast again. */
   mend(): void;
 }
 
@@ -18,6 +22,7 @@ export async function openLink(target: string): Promise<Link> {
   const near = new Set<Socket>();
   const fars = new Set<Socket>();
   let whole = true;
+  let delayMs = 0;
   const server = createServer((socket) => {
     if (!whole) return void socket.destroy();
     const far = connect(Number(port), hostname);
@@ -32,7 +37,10 @@ export async function openLink(target: string): Promise<Link> {
         far.destroy();
       });
     }
-    socket.pipe(far).pipe(socket);
+    socket
+      .pipe(far)
+      .pipe(delaying(() => delayMs))
+      .pipe(socket);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
@@ -51,8 +59,12 @@ export async function openLink(target: string): Promise<Link> {
       whole = false;
       for (const far of fars) far.pause();
     },
+    slow: (ms) => {
+      delayMs = ms;
+    },
     mend: () => {
       whole = true;
+      delayMs = 0;
       for (const far of fars) far.resume();
     },
     async [Symbol.asyncDispose]() {
@@ -61,4 +73,13 @@ export async function openLink(target: string): Promise<Link> {
       await once(server, "close");
     },
   };
+}
+
+function delaying(delayMs: () => number): Transform {
+  return new Transform({
+    transform(chunk, _encoding, done) {
+      if (delayMs() === 0) done(null, chunk);
+      else setTimeout(done, delayMs(), null, chunk);
+    },
+  });
 }

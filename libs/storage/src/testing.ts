@@ -180,7 +180,13 @@ async function removeKeys(redis: Redis, prefix: string): Promise<void> {
 }
 
 function settingsOf(url: string): PostgresSettings {
-  return { url, max_connections: 4, connect_timeout_ms: 10_000, statement_timeout_ms: 20_000 };
+  return {
+    url,
+    max_connections: 4,
+    connect_timeout_ms: 10_000,
+    statement_timeout_ms: 20_000,
+    migrate: "at_start",
+  };
 }
 
 function disposing(opened: AsyncDisposableStack): AsyncDisposable {

@@ -17,6 +17,13 @@ export const alignmentSettings = z.strictObject({
   bundle_recheck_ms: milliseconds.default(1_500),
   /** Agents whose behaviour is held ready. */
   bundles_max: z.int().min(1).max(10_000).default(200),
+  /** Of theirs, serialised, together. */
+  bundles_max_bytes: z.int().min(1_024).default(268_435_456),
+  /** Where replicas leave bundles for each other, for when config can't be reached. */
+  bundle_spares: z.enum(["redis", "none"]).default("redis"),
+  bundle_spare_ttl_ms: z.int().min(60_000).default(604_800_000),
+  /** Larger ones are not left. */
+  bundle_spare_max_bytes: z.int().min(1_024).max(268_435_456).default(67_108_864),
   budgets: budgetSettings,
   tools: z
     .strictObject({

@@ -267,8 +267,13 @@ export class Peers {
           for (const call of this.toolCalls.values()) if (call.key === end.key) call.end ??= end;
           return {};
         },
-        abortTurn: ({ lease }) => {
+        abortTurn: ({ lease, usage }) => {
           this.called("abortTurn");
+          if (usage)
+            this.usage = {
+              tokens: this.usage.tokens + usage.tokens,
+              costMicros: this.usage.costMicros + usage.costMicros,
+            };
           if (lease) {
             const held = this.leases.get(lease.sessionId);
             if (held?.token === lease.fencingToken) this.leases.delete(lease.sessionId);

@@ -2,20 +2,20 @@ import { service } from "@soldier/chassis/service";
 import { openBus } from "@soldier/events/open-bus";
 import { eventsSettings } from "@soldier/events/events-settings";
 import { deadLettersInto } from "@soldier/events/dead-letters";
-import { inboxMigrations } from "@soldier/events/inbox";
+import { prunableInbox } from "@soldier/events/inbox";
 import { observed } from "@soldier/storage/observed";
 import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/postgres";
+import { startPruning } from "@soldier/storage/pruning";
 import { everyTenantSql } from "@soldier/storage/tenant";
 import { z } from "zod";
-import { masterKey } from "./domain/seal.ts";
+import { masterKey } from "@soldier/kernel/seal";
 import { recordEvents, topics } from "./follow/record-events.ts";
 import { keepMonths } from "./follow/keep-months.ts";
 import { auditRpc } from "./rpc/audit-rpc.ts";
+import { ownSchema } from "./schema.ts";
 import { postgresCustomerKeys } from "./store/customer-keys.ts";
 import { postgresMonths } from "./store/months.ts";
 import { consumer, postgresAuditStore } from "./store/postgres.ts";
-
-const migrations = [new URL("../migrations/", import.meta.url), inboxMigrations];
 
 /** The `[audit]` table. */
 const auditSettings = z.strictObject({
@@ -34,14 +34,18 @@ export const audit = service({
   async start({ settings, opened, log, clock, ready }) {
     const sql = await openPostgres({
       settings: settings.postgres,
-      schema: "audit",
-      migrations,
+      ...ownSchema,
       opened,
       log,
+      ready,
     });
     ready.check("postgres", () => pingPostgres(sql));
     const { encryption_key, keep_months } = settings.audit;
-    const keys = postgresCustomerKeys(sql, masterKey(encryption_key), clock);
+    const keys = postgresCustomerKeys(
+      sql,
+      masterKey(encryption_key, "soldier audit customer keys"),
+      clock,
+    );
     const store = observed("audit-store", postgresAuditStore(sql, keys));
     opened.use(
       await keepMonths({
@@ -52,7 +56,10 @@ export const audit = service({
         everyMs: housekeepingMs,
       }),
     );
-    const deadLetter = deadLettersInto(everyTenantSql(sql));
+    const every = everyTenantSql(sql);
+    const tables = prunableInbox(every, settings.events);
+    opened.use(startPruning({ service: "audit", tables, log }));
+    const deadLetter = deadLettersInto(every);
     const bus = await openBus({ settings: settings.events, opened, log, deadLetter });
     await bus.consume({ consumer, topics }, recordEvents(store, clock));
     return { routes: [auditRpc(store, clock)] };

@@ -118,6 +118,7 @@ function scalarOf({ name }: DescField, scalar: ScalarType): JsonValue {
   if (scalar === ScalarType.BYTES) return "AAAA";
   if (scalar !== ScalarType.STRING) return 1;
   if (name === "method") return "GET";
+  if (name === "stage") return "embedded";
   return /id(s?)$/.test(name) ? newId() : "abc";
 }
 

@@ -18,7 +18,7 @@ export const chatGateway = service({
   name: "chat-gateway",
   edge: true,
   settings: { chat_gateway: chatGatewaySettings },
-  async start({ settings: { chat_gateway: settings }, call, clock, log }) {
+  async start({ settings: { chat_gateway: settings }, call, clock, log, admission }) {
     const identityFrom = tokenReader(settings.auth, await openTokenKeys(settings.auth), clock);
     const takeRequest = requestRate(settings.limits, clock);
     const authenticate: IdentityFrom = async (headers) => {
@@ -40,6 +40,7 @@ export const chatGateway = service({
     const http = rest({
       routes,
       authenticate,
+      admission,
       documents: documents(routes),
       allowedOrigins: settings.allowed_origins,
       bodySizeMaxBytes: settings.body_size_max_bytes,

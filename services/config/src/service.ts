@@ -2,19 +2,23 @@ import { embedderSettings, openEmbedder } from "@soldier/ai/settings";
 import { service } from "@soldier/chassis/service";
 import { openBus } from "@soldier/events/open-bus";
 import { eventsSettings } from "@soldier/events/events-settings";
-import { outboxMigrations } from "@soldier/events/outbox";
 import { startRelay } from "@soldier/events/relay";
 import { observed } from "@soldier/storage/observed";
 import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/postgres";
+import { startPruning } from "@soldier/storage/pruning";
 import { everyTenantSql } from "@soldier/storage/tenant";
 import { z } from "zod";
 import { publisher } from "./publish/publisher.ts";
 import { configRpc } from "./rpc/config-rpc.ts";
+import { ownSchema } from "./schema.ts";
 import { postgresConfigStore } from "./store/postgres.ts";
+import { prunableConfig } from "./store/prune.ts";
 
 /** The `[config]` table. */
 const configSettings = z.strictObject({
   bundle_cache_max_bytes: z.int().min(1_048_576),
+  versions_keep: z.int().min(0).max(1_000_000),
+  versions_keep_days: z.int().min(0).max(3_650),
   /** Less than the gateway's deadline_ms, with room for the rest of a publish. */
   embed_slice_ms: z.int().min(1).max(3_600_000),
 });
@@ -23,8 +27,6 @@ const configSettings = z.strictObject({
 const bundlesSettings = z.strictObject({
   max_bytes: z.int().min(1_024).max(1_073_741_824),
 });
-
-const migrations = [new URL("../migrations/", import.meta.url), outboxMigrations];
 
 /** Owns behaviour: drafts that are edited, versions that are published, bundles that turns run on. */
 export const config = service({
@@ -39,15 +41,23 @@ export const config = service({
   async start({ settings, opened, log, clock, ready }) {
     const sql = await openPostgres({
       settings: settings.postgres,
-      schema: "config",
-      migrations,
+      ...ownSchema,
       opened,
       log,
+      ready,
     });
     ready.check("postgres", () => pingPostgres(sql));
     const bus = await openBus({ settings: settings.events, opened, log });
-    const relay = startRelay({ sql: everyTenantSql(sql), bus, name: "config", log });
+    const every = everyTenantSql(sql);
+    const keepPublishedMs = settings.events.outbox_keep_minutes * 60_000;
+    const relay = startRelay({ sql: every, bus, name: "config", log, keepPublishedMs });
     opened.use(relay);
+    const { config: own } = settings;
+    const tables = prunableConfig(every, {
+      versions: own.versions_keep,
+      versionDays: own.versions_keep_days,
+    });
+    opened.use(startPruning({ service: "config", tables, log }));
     const store = observed("config-store", postgresConfigStore(sql));
     const committed = () => relay.poke();
     const versions = publisher({
@@ -55,8 +65,8 @@ export const config = service({
       embedder: openEmbedder(settings.embedder, opened, log),
       clock,
       committed,
-      cacheMaxBytes: settings.config.bundle_cache_max_bytes,
-      sliceMs: settings.config.embed_slice_ms,
+      cacheMaxBytes: own.bundle_cache_max_bytes,
+      sliceMs: own.embed_slice_ms,
       bundleMaxBytes: settings.bundles.max_bytes,
     });
     return { routes: [configRpc({ store, publisher: versions, clock, committed })] };

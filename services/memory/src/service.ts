@@ -1,21 +1,47 @@
-import { embedderSettings, openEmbedder } from "@soldier/ai/settings";
+import { modelTables } from "@soldier/ai/model-settings";
+import { openModels } from "@soldier/ai/models";
+import {
+  embedderSettings,
+  nextEmbedderSettings,
+  openEmbedder,
+  openNextEmbedder,
+} from "@soldier/ai/settings";
 import { service } from "@soldier/chassis/service";
 import { openBus } from "@soldier/events/open-bus";
 import { eventsSettings } from "@soldier/events/events-settings";
-import { deadLettersInto } from "@soldier/events/dead-letters";
-import { inboxMigrations } from "@soldier/events/inbox";
+import { deadLettersInto, eraseDeadLetters } from "@soldier/events/dead-letters";
+import { prunableInbox } from "@soldier/events/inbox";
 import { observed } from "@soldier/storage/observed";
 import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/postgres";
-import { everyTenantSql } from "@soldier/storage/tenant";
+import { startPruning } from "@soldier/storage/pruning";
+import { everyTenantSql, tenantSql } from "@soldier/storage/tenant";
 import { z } from "zod";
-import { startEmbedding } from "./ingest/embed-backlog.ts";
+import { timeoutSignal } from "@soldier/kernel/timeout-signal";
+import { elsewhere } from "./erase/elsewhere.ts";
+import { eraser } from "./erase/erase.ts";
+import { followProfiles } from "./erase/follow-profiles.ts";
+import { followRetentions } from "./erase/follow-retentions.ts";
+import { keepRetentions } from "./erase/keep-retentions.ts";
+import { resumeErasures } from "./erase/resume-erasures.ts";
 import { followTurns } from "./ingest/follow-turns.ts";
+import { ingestionSettings, stagesEntered, startIngestion } from "./ingestion.ts";
 import { memoryRpc } from "./rpc/memory-rpc.ts";
+import { ownSchema } from "./schema.ts";
 import { groupCache } from "./search/group-cache.ts";
+import { factFinder } from "./search/find-facts.ts";
 import { episodeSearcher } from "./search/search-episodes.ts";
-import { postgresEmbeddingBacklog } from "./store/postgres-backlog.ts";
+import { memorySearcher } from "./search/search-memory.ts";
+import { postgresFactFinds } from "./store/find-facts.ts";
+import { postgresSummaryFinds } from "./store/find-summaries.ts";
+import { ingestionBacklogs } from "./store/ingestion-backlogs.ts";
+import { latestGroups } from "./store/latest-groups.ts";
+import { postgresErasureStore } from "./store/postgres-erasures.ts";
 import { postgresFactStore } from "./store/postgres-facts.ts";
+import { postgresGraph } from "./store/postgres-graph.ts";
+import { postgresResolutions } from "./store/postgres-resolutions.ts";
+import { postgresSummaryStore } from "./store/postgres-summaries.ts";
 import { consumerName, postgresEpisodeStore } from "./store/postgres.ts";
+import { postgresRetentionStore } from "./store/retention-store.ts";
 
 const weight = z.number().min(0).max(10);
 
@@ -28,15 +54,15 @@ const memorySettings = z.strictObject({
   cache_bytes: z.int().min(1_000_000),
   claims_end_max: z.int().min(0).max(100_000),
   claims_end_share: z.number().min(0).max(1),
-  embed_batch: z.int().min(1).max(256),
-  embed_busy_share: z.number().min(0.01).max(1),
-  embed_poll_ms: z.int().min(10).max(60_000),
-  embed_retry_ms: z.int().min(1).max(3_600_000),
-  embed_retry_max_ms: z.int().min(1).max(86_400_000),
+  ...ingestionSettings,
+  erase_poll_ms: z.int().min(10).max(3_600_000),
+  expire_poll_ms: z.int().min(10).max(86_400_000),
 });
 
-const migrations = [new URL("../migrations/", import.meta.url), inboxMigrations];
-
+/** Longest that a search for what was erased may take. */
+const probeTimeoutMs = 10_000;
+/** What a search of a whole tenant looks through: the groups with the latest news. */
+const tenantWide = { groupsMax: 1_000, changesMax: 50_000 };
 /** Searches this recent count as somebody waiting. */
 const busyWithinMs = 1_000;
 
@@ -48,19 +74,23 @@ export const memory = service({
     postgres: postgresSettings,
     events: eventsSettings,
     embedder: embedderSettings,
+    next_embedder: nextEmbedderSettings,
+    ...modelTables,
   },
-  async start({ settings, opened, log, clock, ready }) {
+  async start({ settings, call, opened, log, clock, ready }) {
     const { memory: own } = settings;
     const sql = await openPostgres({
       settings: settings.postgres,
-      schema: "memory",
-      migrations,
+      ...ownSchema,
       opened,
       log,
+      ready,
     });
     ready.check("postgres", () => pingPostgres(sql));
-    const store = observed("episode-store", postgresEpisodeStore(sql));
     const embedder = openEmbedder(settings.embedder, opened, log);
+    const nextEmbedder = openNextEmbedder(settings.next_embedder, embedder, opened, log);
+    const entered = stagesEntered(own, nextEmbedder !== undefined);
+    const store = observed("episode-store", postgresEpisodeStore(sql, entered));
     const monotonicMs = () => clock.monotonicMs();
     const now = () => clock.now();
 
@@ -76,26 +106,100 @@ export const memory = service({
       log,
       monotonicMs,
     });
-    const embedding = startEmbedding({
-      backlog: postgresEmbeddingBacklog(sql),
-      embedder,
-      batch: own.embed_batch,
-      pollMs: own.embed_poll_ms,
-      retryMs: own.embed_retry_ms,
-      retryMaxMs: own.embed_retry_max_ms,
-      busyShare: own.embed_busy_share,
+    const limits = { factsMax: own.claims_end_max, shareMax: own.claims_end_share };
+    const vectorsOf = {
+      embedded: embedder.model,
+      ...(nextEmbedder && { embedded_next: nextEmbedder.model }),
+    };
+    const resolutions = observed("resolution-store", postgresResolutions(sql, vectorsOf));
+    const summaries = observed("summary-store", postgresSummaryStore(sql));
+    const models = openModels(settings, clock);
+    const ingestion = startIngestion({
+      settings: own,
+      backlogs: ingestionBacklogs(sql, {
+        model: embedder.model,
+        nextModel: nextEmbedder?.model,
+        limits,
+      }),
+      model: models.for("extract"),
+      summariser: models.for("summarise"),
+      summaries,
       busy: () => searcher.busyWithin(busyWithinMs),
+      embedder,
+      nextEmbedder,
+      resolutions,
       now,
       monotonicMs,
       log,
+      opened,
     });
-    opened.use(embedding);
-    const stored = () => embedding.poke();
-    const deadLetter = deadLettersInto(everyTenantSql(sql));
+    const stored = () => ingestion.poke();
+    const every = everyTenantSql(sql);
+    const tables = prunableInbox(every, settings.events);
+    opened.use(startPruning({ service: "memory", tables, log }));
+    const deadLetter = deadLettersInto(every);
     const bus = await openBus({ settings: settings.events, opened, log, deadLetter });
     await followTurns({ bus, consumer: consumerName, store, now, stored });
     const facts = observed("fact-store", postgresFactStore(sql));
-    const limits = { factsMax: own.claims_end_max, shareMax: own.claims_end_share };
-    return { routes: [memoryRpc({ store, facts, limits, searcher, clock, stored })] };
+    const graph = observed("graph-store", postgresGraph(sql));
+    const erasures = observed("erasure-store", postgresErasureStore(sql));
+    const erasing = eraser({
+      store: erasures,
+      elsewhere: elsewhere({
+        call,
+        bus,
+        eraseDeadLetters: (what) => eraseDeadLetters(tenantSql(sql, what.tenantId), what),
+      }),
+      finds: async (tenantId, { groupId, episodeId, text }) => {
+        const search = {
+          tenantId,
+          groupIds: [groupId],
+          text,
+          embedding: undefined,
+          hitsMax: 100,
+          tokensMax: undefined,
+          exceptSessionId: "",
+          validAt: now(),
+          recordedAt: undefined,
+        };
+        const hits = await searcher.search(search, timeoutSignal(probeTimeoutMs));
+        return hits.some(({ episode }) => episode.id === episodeId);
+      },
+      log,
+    });
+    await followProfiles({ bus, consumer: consumerName, store: erasures, eraser: erasing });
+    opened.use(
+      resumeErasures({ store: erasures, eraser: erasing, pollMs: own.erase_poll_ms, log }),
+    );
+    const retentions = observed("retention-store", postgresRetentionStore(sql));
+    await followRetentions({ bus, consumer: consumerName, retentions });
+    opened.use(
+      keepRetentions({ retentions, eraser: erasing, pollMs: own.expire_poll_ms, now, log }),
+    );
+    return {
+      routes: [
+        memoryRpc({
+          store,
+          facts,
+          graph,
+          limits,
+          erasures,
+          eraser: erasing,
+          searcher: memorySearcher({
+            episodes: searcher,
+            facts: factFinder(observed("fact-finds", postgresFactFinds(sql)), graph),
+            summaries: postgresSummaryFinds(sql),
+            embedder,
+            weights: { vector: own.vector_weight, bm25: own.bm25_weight },
+          }),
+          everyGroup: latestGroups(sql, tenantWide),
+          clock,
+          stored,
+          resolutions,
+          summaries,
+          embedder,
+        }),
+      ],
+    };
   },
 });

@@ -2,8 +2,10 @@ import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { timestampFromDate, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { testIdentity } from "@soldier/chassis/testing";
 import { type Event, newEvent, topic } from "@soldier/events/event";
+import { configPublishedTopic } from "@soldier/events/topics";
 import { newId } from "@soldier/kernel/ids";
 import { Channel } from "@soldier/proto/common/v1/resource";
+import { FieldType } from "@soldier/proto/config/v1/tool";
 import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import { FieldSource } from "@soldier/proto/profile/v1/profile";
 import { ProfileService } from "@soldier/proto/profile/v1/profile_service";
@@ -94,5 +96,90 @@ function followsTurns(options: ProfileOptions): void {
       async () => expect((await profiles.getProfile({ customerId })).profile?.version).toBe(2n),
       { timeout: 10_000 },
     );
+  });
+
+  it("refuses turns of a customer who was erased, however late and often they come", async () => {
+    await using running = await runProfile(options);
+    const identity = testIdentity();
+    const profiles = running.mesh.as(identity)(ProfileService);
+    const made = async () => {
+      const who = { channel: Channel.API, externalId: newId() };
+      return (await profiles.getOrCreateProfile(who)).profile?.id ?? "";
+    };
+    const [erased, other] = [await made(), await made()];
+    const found = [{ name: "order_id", value: "A-17", extractor: "pattern" }];
+    const before = turnEvent(identity.tenantId, erased, found);
+    await running.bus.publish(before);
+    await vi.waitFor(
+      async () => {
+        const { profile } = await profiles.getProfile({ customerId: erased });
+        expect(profile?.fields).toHaveProperty("order_id");
+      },
+      { timeout: 10_000 },
+    );
+    await profiles.eraseProfile({ customerId: erased });
+    for (const late of [before, turnEvent(identity.tenantId, erased, found)])
+      await running.bus.publish(late);
+    // Whatever else was delivered has been dealt with once this one has.
+    await running.bus.publish(turnEvent(identity.tenantId, other, found));
+    await vi.waitFor(
+      async () =>
+        expect((await profiles.getProfile({ customerId: other })).profile?.version).toBe(2n),
+      { timeout: 10_000 },
+    );
+    const again = await profiles.eraseProfile({ customerId: erased });
+    expect(Object.values(again.erased).every((count) => count === 0n)).toBe(true);
+    expect((await profiles.listProfiles({})).profiles.map(({ id }) => id)).toEqual([other]);
+  });
+
+  it("holds what is found, and what is told, to the definitions of published versions", async () => {
+    await using running = await runProfile(options);
+    const identity = testIdentity();
+    const { tenantId } = identity;
+    const profiles = running.mesh.as(identity)(ProfileService);
+    const who = { channel: Channel.API, externalId: newId() };
+    const customerId = (await profiles.getOrCreateProfile(who)).profile?.id ?? "";
+    const published = (version: bigint, definitions: { name: string; type: FieldType }[]) =>
+      newEvent(
+        configPublishedTopic,
+        tenantId,
+        { tenantId, agentId: "sales", version, fieldDefinitions: { definitions } },
+        new Date(),
+      );
+    await running.bus.publish(published(1n, [{ name: "age", type: FieldType.NUMBER }]));
+    const update = (value: JsonValue) =>
+      profiles
+        .updateField({
+          customerId,
+          name: "age",
+          value: fromJson(ValueSchema, value),
+          source: FieldSource.HUMAN_ENTERED,
+        })
+        .then(({ applied }) => applied)
+        .catch((fault: unknown) => fault);
+    await vi.waitFor(
+      async () =>
+        expect(await update("old")).toMatchObject({
+          reason: "FIELD_INVALID",
+          fields: [{ field: "value", description: "must be a number" }],
+        }),
+      { timeout: 10_000 },
+    );
+    expect(await update(44)).toBe(true);
+    const found = [
+      { name: "age", value: "very old", extractor: "a-model" },
+      { name: "undefined", value: "anything", extractor: "pattern" },
+    ];
+    await running.bus.publish(turnEvent(tenantId, customerId, found));
+    await vi.waitFor(
+      async () => {
+        const { fields } = (await profiles.getProfile({ customerId })).profile ?? {};
+        expect(fields).toHaveProperty("undefined");
+        expect(jsonOf(fields?.["age"]?.value)).toBe(44);
+      },
+      { timeout: 10_000 },
+    );
+    await running.bus.publish(published(0n, []));
+    await vi.waitFor(async () => expect(await update("old")).toBe(true), { timeout: 10_000 });
   });
 }

@@ -4,12 +4,15 @@ import { testIdentity } from "@soldier/chassis/testing";
 import { openBus } from "@soldier/events/open-bus";
 import { newEvent } from "@soldier/events/event";
 import { configPublishedTopic } from "@soldier/events/topics";
+import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import { VariableLevel, VariableValueSchema } from "@soldier/proto/config/v1/template";
+import { describeOn, type TestRedis, testRedis } from "@soldier/storage/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import { valueOf } from "../domain/json.ts";
 import { bundleOf } from "../testing.ts";
 import { Desks, shop } from "../testing-shop.ts";
+import { keeping } from "@soldier/events/testing";
 
 const desks = new Desks();
 afterEach(() => desks.stop());
@@ -36,7 +39,14 @@ async function valued(recheckMs: number, url = `inproc://${newId()}`, identity =
 /** Says that the version is live, as config does after a publish and after a value was set. */
 async function announce(url: string, { tenantId }: Identity, version: bigint): Promise<void> {
   await using opened = new AsyncDisposableStack();
-  const settings = { url, root: "soldier", replicas: 1, keep_hours: 1, connect_timeout_ms: 1_000 };
+  const settings = {
+    url,
+    root: "soldier",
+    replicas: 1,
+    keep_hours: 1,
+    connect_timeout_ms: 1_000,
+    ...keeping,
+  };
   const bus = await openBus({ settings, opened });
   const news = { tenantId, agentId: "agent-1", agentSlug: "desk", version };
   await bus.publish(newEvent(configPublishedTopic, tenantId, news, new Date()));
@@ -58,6 +68,89 @@ describe("a value of a variable", () => {
     await expect.poll(answer, { timeout: 2_000 }).toBe("Open until noon.");
   });
 });
+
+const desksHeld = { alignment: { bundles_max: 5, bundles_max_bytes: 1_024 } };
+
+describe("bundles that are held", () => {
+  it("may be as large as one that fits in nowhere else: it is held alone", async () => {
+    const desk = await desks.start(shop, { settings: desksHeld });
+    for (let i = 0; i < 3; i++) await desk.say("when do you open?");
+    expect(desk.peers.calls.get("streamBundle")).toBeLessThanOrEqual(2); // by slug, then by id
+  });
+});
+
+describeOn("bundles left for other replicas", testRedis(), (backend) => {
+  const away = new Fault("unavailable", "config is away", { reason: "PEER_UNAVAILABLE" });
+
+  /** Two replicas; the second one has never seen config. */
+  async function replicas(between: (redis: TestRedis) => Promise<unknown> = async () => {}) {
+    const place = await backend.open();
+    desks.closes(place);
+    const settings = {
+      alignment: { bundle_spares: "redis" },
+      redis: { ...place.settings },
+      calls: { max_attempts: 1 },
+    };
+    const identity = testIdentity();
+    const first = await desks.start(shop, { settings }, identity);
+    await first.say("when do you open?");
+    const spares = () => place.redis.keys(`${place.settings.key_prefix}bundle-of:*`);
+    await expect.poll(async () => (await spares()).length).toBe(2); // by id and by slug
+    await between(place);
+    const second = await desks.start(shop, { settings }, identity);
+    second.peers.broken.set("streamBundle", away);
+    return second;
+  }
+
+  it("let one begin that starts while config is away", async () => {
+    const second = await replicas();
+    expect((await second.say("when do you open?")).reply).toBe("We are open from 9 to 17.");
+    second.peers.broken.clear();
+    expect((await second.say("when do you open?")).reply).toBe("We are open from 9 to 17.");
+  });
+
+  const damages: Record<string, (redis: TestRedis) => Promise<unknown>> = {
+    "are gone": (place) => eachSpare(place, "bundle", (redis, key) => redis.unlink(key)),
+    "are cut off": (place) => eachSpare(place, "bundle:", (redis, key) => redis.set(key, "cut")),
+    "have other bytes": (place) =>
+      eachSpare(place, "bundle:", (redis, key) => redis.setrange(key, 9, "other")),
+    "are named by a newer release": (place) =>
+      eachSpare(place, "bundle-of:", (redis, key) => redis.setrange(key, 0, "\u0002")),
+    "are of another type": (place) =>
+      eachSpare(place, "bundle-of:", async (redis, key) => {
+        await redis.unlink(key);
+        await redis.lpush(key, "x");
+      }),
+  };
+  it.each(Object.keys(damages))("are as none when they %s", async (how) => {
+    const second = await replicas(damages[how]);
+    await expect(second.say("hi")).rejects.toMatchObject({ kind: "unavailable" });
+    second.peers.broken.clear();
+    expect((await second.say("when do you open?")).reply).toBe("We are open from 9 to 17.");
+  });
+
+  it("are their tenant's alone", async () => {
+    const place = await backend.open();
+    desks.closes(place);
+    const settings = { alignment: { bundle_spares: "redis" }, redis: { ...place.settings } };
+    const first = await desks.start(shop, { settings });
+    await first.say("hi");
+    await expect.poll(() => place.redis.keys("*")).not.toEqual([]);
+    const stranger = await desks.start(shop, { settings });
+    stranger.peers.broken.set("streamBundle", away);
+    await expect(stranger.say("hi")).rejects.toMatchObject({ kind: "unavailable" });
+  });
+});
+
+async function eachSpare(
+  { redis, settings }: TestRedis,
+  kind: string,
+  damage: (redis: TestRedis["redis"], key: string) => Promise<unknown>,
+): Promise<void> {
+  const keys = await redis.keys(`${settings.key_prefix}${kind}*`);
+  expect(keys.length).toBeGreaterThan(0);
+  for (const key of keys) await damage(redis, key.slice(settings.key_prefix.length));
+}
 
 describe("behaviour that is published", () => {
   it("is fetched once, whoever asks, and again when news of another version comes", async () => {

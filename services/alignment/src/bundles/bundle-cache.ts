@@ -4,6 +4,7 @@ import { detached } from "@soldier/chassis/current";
 import type { Clock } from "@soldier/kernel/clock";
 import { Fault } from "@soldier/kernel/fault";
 import type { Log } from "@soldier/kernel/log";
+import { timeoutSignal } from "@soldier/kernel/timeout-signal";
 import type { Bundle } from "@soldier/proto/config/v1/bundle";
 import type { ConfigService } from "@soldier/proto/config/v1/config_service";
 import { centroid } from "@soldier/retrieval/vectors";
@@ -17,6 +18,7 @@ import {
 } from "../domain/compiled-bundle.ts";
 import type { TurnDefaults } from "../domain/turn-settings.ts";
 import type { Bundles } from "../pipeline/means.ts";
+import type { BundleSpares } from "./bundle-spares.ts";
 import { fetchBundle } from "./fetch-bundle.ts";
 
 export interface BundleCacheOptions {
@@ -28,8 +30,11 @@ export interface BundleCacheOptions {
   /** A version and its values are asked for again after so long, in case the news was lost. */
   readonly recheckMs: number;
   readonly bundlesMax: number;
+  /** Of all that are held, serialised; one that is larger by itself is held alone. */
+  readonly bundlesMaxBytes: number;
   /** Larger bundles are refused. */
   readonly bundleMaxBytes: number;
+  readonly spares: BundleSpares;
 }
 
 export interface BundleCache extends Bundles {
@@ -44,6 +49,17 @@ interface Entry {
   checkedAtMs: number;
   /** News from before this are in it only if they came before it was asked for. */
   newsAtMs: number;
+  readonly sizeBytes: number;
+  /** When it was last left for other replicas, with these values. */
+  sparedAtMs: number;
+}
+
+/** Of an agent, beside its id. */
+interface Name {
+  /** Of the id. */
+  readonly key: string;
+  /** When config last knew the agent by it. */
+  readonly checkedAtMs: number;
 }
 
 /** Embeds no more texts than this at once, so that turns in between are not kept waiting. */
@@ -54,19 +70,47 @@ const batchSize = 64;
  * until others push it out. While config can't be reached turns go on with what is held.
  */
 export function bundleCache(options: BundleCacheOptions): BundleCache {
-  const { config, embedder, defaults, clock, log, recheckMs, bundlesMax } = options;
+  const { config, embedder, defaults, clock, log, recheckMs, bundlesMax, bundlesMaxBytes, spares } =
+    options;
   const patient = { maxBytes: options.bundleMaxBytes, attemptsMax: 6 };
   const impatient = { ...patient, attemptsMax: 2 };
-  const entries = new LRUCache<string, Entry>({ max: bundlesMax });
+  /** By agent id. */
+  const entries = new LRUCache<string, Entry>({
+    max: bundlesMax,
+    maxSize: bundlesMaxBytes,
+    sizeCalculation: ({ sizeBytes }) => Math.min(Math.max(1, sizeBytes), bundlesMaxBytes),
+  });
+  /** Other names that agents were asked for by. */
+  const names = new LRUCache<string, Name>({ max: bundlesMax });
   const loading = new Map<string, Promise<CompiledBundle>>();
 
-  async function load(tenantId: string, agent: string, key: string): Promise<CompiledBundle> {
-    const held = entries.get(key);
+  function heldOf(tenantId: string, agent: string): Entry | undefined {
+    const key = keyOf(tenantId, agent);
+    return entries.get(names.get(key)?.key ?? key);
+  }
+
+  /** As config, or a spare, has just answered to that name of the agent. */
+  function hold(tenantId: string, agent: string, entry: Entry): void {
+    const key = keyOf(tenantId, entry.compiled.agentId);
+    entries.set(key, entry);
+    named(tenantId, agent, entry);
+  }
+
+  function named(tenantId: string, agent: string, { compiled, checkedAtMs }: Entry): void {
+    if (agent === compiled.agentId) return;
+    names.set(keyOf(tenantId, agent), { key: keyOf(tenantId, compiled.agentId), checkedAtMs });
+  }
+
+  async function load(tenantId: string, agent: string): Promise<CompiledBundle> {
+    const key = keyOf(tenantId, agent);
+    const held = heldOf(tenantId, agent);
     const askedAtMs = clock.monotonicMs();
+    // From time to time all of it is asked for, to be left for others once more.
+    const spared = held && askedAtMs - held.sparedAtMs < spareAgainMs;
     try {
-      const wish = { agentId: agent, knownVersion: BigInt(held?.compiled.version ?? 0) };
+      const wish = { agentId: agent, knownVersion: BigInt(spared ? held.compiled.version : 0) };
       // Turns can go on with what is held.
-      const { bundle, variableValues } = await fetchBundle(
+      const { bundle, bytes, variableValues } = await fetchBundle(
         config,
         wish,
         held ? impatient : patient,
@@ -78,23 +122,50 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
         if (askedAtMs < held.checkedAtMs) return held.compiled;
         held.compiled = { ...held.compiled, variableValues: values };
         held.checkedAtMs = askedAtMs;
+        named(tenantId, agent, held);
         return held.compiled;
       }
+      void spares.keep(tenantId, { bundle, bytes, variableValues });
       const version = sameVersion(tenantId, bundle) ?? (await compile(bundle));
       const compiled = { ...version, variableValues: values };
-      const entry = { compiled, checkedAtMs: askedAtMs, newsAtMs: held?.newsAtMs ?? never };
-      entries.set(key, entry);
-      for (const alias of [compiled.agentId, compiled.agent.slug])
-        entries.set(keyOf(tenantId, alias), entry);
+      hold(tenantId, agent, {
+        compiled,
+        checkedAtMs: askedAtMs,
+        newsAtMs: held?.newsAtMs ?? never,
+        sizeBytes: bytes.byteLength,
+        sparedAtMs: askedAtMs,
+      });
       return compiled;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if (held && passing.has(error.kind)) {
         log.warn({ agent, reason: error.reason }, "config is away; turns go on with what is held");
         held.checkedAtMs = askedAtMs;
+        named(tenantId, agent, held);
         return held.compiled;
       }
-      entries.delete(key);
+      const spare = passing.has(error.kind) ? await spares.spare(tenantId, agent) : undefined;
+      if (spare) {
+        log.warn(
+          { agent, reason: error.reason },
+          "config is away; turns begin with a spare bundle",
+        );
+        const version = await compile(spare.bundle);
+        const variableValues = valuesByVariable(spare.variableValues);
+        const compiled = { ...version, variableValues };
+        const { sizeBytes } = spare;
+        const checkedAtMs = clock.monotonicMs();
+        hold(tenantId, agent, {
+          compiled,
+          checkedAtMs,
+          newsAtMs: never,
+          sizeBytes,
+          sparedAtMs: never,
+        });
+        return compiled;
+      }
+      // An agent that is gone by this name may have another.
+      if (!names.delete(key)) entries.delete(key);
       throw error;
     }
   }
@@ -103,8 +174,13 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
     return checkedAtMs > newsAtMs && clock.monotonicMs() - checkedAtMs < recheckMs;
   }
 
+  function isNameFresh(key: string): boolean {
+    const name = names.get(key);
+    return !name || clock.monotonicMs() - name.checkedAtMs < nameRecheckMs;
+  }
+
   function sameVersion(tenantId: string, bundle: Bundle): CompiledBundle | undefined {
-    const known = entries.get(keyOf(tenantId, bundle.agentId))?.compiled;
+    const known = heldOf(tenantId, bundle.agentId)?.compiled;
     return known?.version === Number(bundle.version) ? known : undefined;
   }
 
@@ -119,7 +195,7 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
     for (let from = 0; from < missing.length; from += batchSize) {
       const batch = missing.slice(from, from + batchSize);
       const views = batch.flatMap((each) => each.views);
-      const made = await embedder.embed(views, AbortSignal.timeout(embedTimeoutMs));
+      const made = await embedder.embed(views, timeoutSignal(embedTimeoutMs));
       const byView = new Map(views.map((view, i) => [view, made[i]]));
       for (const { text, views: own } of batch) {
         const found = own.flatMap((view) => byView.get(view) ?? []);
@@ -145,17 +221,17 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
   return {
     async current(tenantId, agent) {
       const key = keyOf(tenantId, agent);
-      const held = entries.get(key);
-      if (held && isFresh(held)) return held.compiled;
+      const held = heldOf(tenantId, agent);
+      if (held && isFresh(held) && isNameFresh(key)) return held.compiled;
       const running = loading.get(key);
       if (running) return running;
       // Others wait for it, too: it must not end with the call that happened to be first.
-      const load_ = detached(() => load(tenantId, agent, key)).finally(() => loading.delete(key));
+      const load_ = detached(() => load(tenantId, agent)).finally(() => loading.delete(key));
       loading.set(key, load_);
       return load_;
     },
     async version(tenantId, agent, version) {
-      const live = entries.get(keyOf(tenantId, agent))?.compiled;
+      const live = heldOf(tenantId, agent)?.compiled;
       if (live && BigInt(live.version) === version) return this.current(tenantId, agent);
       const { bundle, variableValues } = await fetchBundle(
         config,
@@ -181,7 +257,7 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
     },
     published(tenantId, { id, slug }) {
       for (const agent of [id, slug]) {
-        const held = entries.get(keyOf(tenantId, agent));
+        const held = heldOf(tenantId, agent);
         if (held) held.newsAtMs = clock.monotonicMs();
       }
     },
@@ -189,6 +265,12 @@ export function bundleCache(options: BundleCacheOptions): BundleCache {
 }
 
 const embedTimeoutMs = 120_000;
+
+/** How often a bundle is left for other replicas again: Redis may have lost it, or be about to. */
+const spareAgainMs = 3_600_000;
+
+/** A slug may be given to another agent. */
+const nameRecheckMs = 30_000;
 
 const never = Number.NEGATIVE_INFINITY;
 

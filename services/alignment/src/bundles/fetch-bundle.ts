@@ -24,8 +24,9 @@ export interface FetchOptions {
 export interface Fetched {
   /** Undefined when the version known is the one. */
   readonly bundle: Bundle | undefined;
+  /** Serialised, as config has sent it. */
+  readonly bytes: Uint8Array;
   readonly variableValues: readonly VariableValue[];
-  readonly sizeBytes: number;
 }
 
 /** Of the whole stream; tens of megabytes take about a second. */
@@ -84,10 +85,22 @@ async function assembled(
   if (!head) throw broken("nothing");
   const { variableValues } = head;
   const sizeBytes = bytes.byteLength;
-  if (sizeBytes === 0) return { bundle: undefined, variableValues, sizeBytes };
+  if (sizeBytes === 0) return { bundle: undefined, bytes, variableValues };
   if (filled !== sizeBytes) throw broken(`${filled} of ${sizeBytes} bytes`);
   if (!sha256 || !hash.digest().equals(sha256)) throw broken("other bytes than were sent");
-  return { bundle: fromBinary(BundleSchema, bytes), variableValues, sizeBytes };
+  return { bundle: bundleFrom(bytes, wish), bytes, variableValues };
+}
+
+function bundleFrom(bytes: Uint8Array, { agentId = "" }: Wish): Bundle {
+  try {
+    return fromBinary(BundleSchema, bytes);
+  } catch (error) {
+    throw new Fault(
+      "data-loss",
+      `the bundle that config keeps for the agent ${agentId} can't be read: publish the agent again`,
+      { cause: error, reason: "BUNDLE_DAMAGED" },
+    );
+  }
 }
 
 function roomFor(sizeBytes: number, maxBytes: number): number {

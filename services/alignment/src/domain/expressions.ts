@@ -47,6 +47,7 @@ export function bindingsOf(known: KnownValues): Bindings {
     customer: known.customer,
     agent: known.agent,
     profile: known.profile,
+    provenance: known.provenance,
     fields: known.fields,
     variables: known.variables,
     results: known.results,

@@ -52,7 +52,13 @@ describe("fields", () => {
     const asked = create(CustomerProfileSchema, {
       consents: [{ purpose: "model", granted: true }],
     });
-    expect([...withheldFields(definitions, undefined)]).toEqual(["health"]);
+    expect([...withheldFields(definitions, undefined)]).toEqual([
+      ["health", { purpose: "model", reason: "consent_missing" }],
+    ]);
     expect([...withheldFields(definitions, asked)]).toEqual([]);
+    const withdrawn = create(CustomerProfileSchema, {
+      consents: [{ purpose: "model", granted: false }],
+    });
+    expect(withheldFields(definitions, withdrawn).get("health")?.reason).toBe("consent_withdrawn");
   });
 });

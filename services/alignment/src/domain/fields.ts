@@ -89,17 +89,28 @@ export function profileValues(profile: CustomerProfile | undefined, now: Date): 
   return values;
 }
 
-/** Fields that must not be shown to a model: their consent has not been given. */
+/** Why a field is held back. */
+export interface Withheld {
+  /** The consent that it needs. */
+  readonly purpose: string;
+  readonly reason: "consent_missing" | "consent_withdrawn";
+}
+
+/**
+ * Fields that are neither shown to a model nor said: their consent has not been given, or not for
+ * longer. Of a customer whose profile could not be read no consent is known.
+ */
 export function withheldFields(
   definitions: ReadonlyMap<string, FieldDefinition>,
   profile: CustomerProfile | undefined,
-): ReadonlySet<string> {
-  const granted = new Set(
-    (profile?.consents ?? []).filter((consent) => consent.granted).map(({ purpose }) => purpose),
-  );
-  return new Set(
+): ReadonlyMap<string, Withheld> {
+  const granted = new Map(profile?.consents.map((one) => [one.purpose, one.granted]));
+  return new Map(
     [...definitions.values()]
-      .filter(({ consentPurpose }) => consentPurpose !== "" && !granted.has(consentPurpose))
-      .map(({ name }) => name),
+      .filter(({ consentPurpose: purpose }) => purpose !== "" && granted.get(purpose) !== true)
+      .map(({ name, consentPurpose: purpose }) => {
+        const reason = granted.has(purpose) ? "consent_withdrawn" : "consent_missing";
+        return [name, { purpose, reason }];
+      }),
   );
 }

@@ -1,4 +1,5 @@
 import { segmentsOf } from "@soldier/kernel/template-text";
+import type { Withheld } from "./fields.ts";
 import { at, type Json, type JsonRecord } from "./json.ts";
 
 /** Everything that a template, an expression or an argument may name in a turn. */
@@ -15,8 +16,12 @@ export interface KnownValues {
   readonly agent: JsonRecord;
   /** Verified facts of the customer, by field. */
   readonly profile: JsonRecord;
+  /** How the profile's fields are known, by field: see provenanceOf. */
+  readonly provenance: JsonRecord;
   /** What the conversation has collected, by field. */
   readonly fields: JsonRecord;
+  /** Fields of either that are neither shown to a model nor said, for want of consent. */
+  readonly withheld: ReadonlyMap<string, Withheld>;
   readonly variables: JsonRecord;
   /** Results of tools, by tool name, the latest last. */
   readonly results: JsonRecord;
@@ -44,8 +49,29 @@ export function lookUp(known: KnownValues, name: string): Json | undefined {
   return undefined;
 }
 
+/** What may be said: all but the fields that are withheld. */
+export function sayable(known: KnownValues): KnownValues {
+  if (known.withheld.size === 0) return known;
+  const without = (fields: JsonRecord) =>
+    Object.fromEntries(Object.entries(fields).filter(([name]) => !known.withheld.has(name)));
+  const { profile, provenance, fields } = known;
+  return {
+    ...known,
+    profile: without(profile),
+    provenance: without(provenance),
+    fields: without(fields),
+  };
+}
+
+/** The field that a name may mean: "email" in "profile.email", "fields.email" and "email". */
+export function fieldIn(name: string): string {
+  const [head = "", next = head] = segmentsOf(name);
+  return ["profile", "provenance", "fields", "session"].includes(head) ? next : head;
+}
+
 const places: Readonly<Record<string, (known: KnownValues) => Json>> = {
   profile: (known) => known.profile,
+  provenance: (known) => known.provenance,
   fields: (known) => known.fields,
   variables: (known) => known.variables,
   results: (known) => known.results,

@@ -1,38 +1,48 @@
+import { create } from "@bufbuild/protobuf";
 import { segmentsOf } from "@soldier/kernel/template-text";
-import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
-import type { CompiledBundle } from "./compiled-bundle.ts";
-import { withheldFields } from "./fields.ts";
+import { type WithheldField, WithheldFieldSchema } from "@soldier/proto/audit/v1/turn_record";
 import type { KnownValues } from "./known-values.ts";
 import type { TemplateCandidate } from "./templates.ts";
 
 export interface ProfileUse {
   /** Fields that a model was shown, or that stand in the words that were said. */
   readonly profileFieldsUsed: string[];
-  /** Fields that were held back from a model that was asked. */
+  /** Fields with a value that were held back from a model that was asked, or from what could be said. */
   readonly profileFieldsWithheld: string[];
+  /** The same, with why. */
+  readonly withheldFields: WithheldField[];
 }
 
-/** Which profile fields a reply made use of, for the record. */
+/**
+ * Which profile fields a reply made use of, and which it could not, for the record. `seen`: those that a
+ * model was told; undefined when none was asked.
+ */
 export function profileUse(
-  turn: { bundle: CompiledBundle; profile: CustomerProfile | undefined; known: KnownValues },
+  { known }: { readonly known: KnownValues },
+  candidates: readonly TemplateCandidate[],
   said: readonly TemplateCandidate[],
-  isModelAsked: boolean,
+  seen: readonly string[] | undefined,
 ): ProfileUse {
-  const { bundle, profile, known } = turn;
   const spoken = said
     .flatMap(({ parts }) => parts)
     .flatMap((part) => (part.kind === "value" ? (profileFieldOf(part.name, known) ?? []) : []));
-  const withheld = isModelAsked ? withheldFields(bundle.fields, profile) : new Set<string>();
-  const seen = isModelAsked ? Object.keys(known.profile) : [];
+  const wanted = new Set([
+    ...Object.keys(seen ? { ...known.profile, ...known.fields } : {}),
+    ...candidates.flatMap(({ withheld }) => withheld),
+  ]);
+  const withheld = [...known.withheld].filter(([name]) => wanted.has(name));
   return {
-    profileFieldsUsed: [...new Set([...spoken, ...seen.filter((name) => !withheld.has(name))])],
-    profileFieldsWithheld: seen.filter((name) => withheld.has(name)),
+    profileFieldsUsed: [
+      ...new Set([...spoken, ...(seen ?? []).filter((name) => !known.withheld.has(name))]),
+    ],
+    profileFieldsWithheld: withheld.map(([name]) => name),
+    withheldFields: withheld.map(([name, why]) => create(WithheldFieldSchema, { name, ...why })),
   };
 }
 
 /** The field that a name was filled in from, looked for as the name itself is: variables go first. */
 function profileFieldOf(name: string, known: KnownValues): string | undefined {
   const [head = "", next] = segmentsOf(name);
-  if (head === "profile") return next;
+  if (head === "profile" || head === "provenance") return next;
   return head in known.profile && !(head in known.variables) ? head : undefined;
 }

@@ -1,12 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { RuleSchema } from "@soldier/proto/config/v1/rule";
-import { MemoryHitSchema } from "@soldier/proto/memory/v1/memory_service";
 import { TurnSchema } from "@soldier/proto/session/v1/session";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { buildPrompt, type Prompt, type PromptQuestion, tokensIn } from "./prompt.ts";
+import { buildPrompt as built, type Prompt, type PromptQuestion } from "./prompt.ts";
 import { asData } from "./prompt-data.ts";
-import { someValues } from "./testing.ts";
+import { someFields, someMemories, someValues } from "./testing.ts";
+import { tokensIn } from "./tokens.ts";
+
+const buildPrompt = (asked: PromptQuestion) => built(asked).prompt;
 
 const turn = (n: number) =>
   create(TurnSchema, { userText: `question ${n} ${"x".repeat(80)}`, replyText: `answer ${n}` });
@@ -27,7 +29,8 @@ function question(more: Partial<PromptQuestion> = {}): PromptQuestion {
     asks: [],
     known: someValues(),
     withheld: new Set(),
-    memories: [],
+    remembered: [],
+    now: new Date("2026-05-20"),
     history: [turn(1), turn(2)],
     message: "hello",
     shown: "",
@@ -62,10 +65,23 @@ describe("a prompt", () => {
     expect(none.system[1]?.text).toContain("Promise nothing.");
   });
   it("keeps back what the customer does not let a model see", () => {
-    const known = someValues({ profile: { email: "a@b.c", name: "Ada" } });
+    const known = someValues({ fields: { email: "a@b.c", name: "Ada" } });
     const text = buildPrompt(question({ known, withheld: new Set(["email"]) })).system[1]?.text;
     expect(text).toContain("name: Ada");
     expect(text).not.toContain("a@b.c");
+  });
+  it("tells what is known with its dates, and what day it is, and says what it told", () => {
+    const remembered = [...someFields({ city: "Leeds" }), ...someMemories("I moved.")];
+    const { prompt, told } = built(question({ remembered }));
+    const text = prompt.system[1]?.text;
+    expect(text).toContain("<today>\n20 May 2026\n</today>");
+    expect(text).toContain(
+      "<customer>\n- city [said on 3 May 2026, not confirmed since]: Leeds\n</customer>",
+    );
+    expect(text).toContain("<remembered>\n- [3 May 2026, the customer] I moved.\n</remembered>");
+    expect(told).toEqual(remembered);
+    expect(built(question({ remembered, tokensMax: 1 })).told).toEqual(remembered.slice(0, 1));
+    expect(buildPrompt(question()).system[1]?.text).not.toContain("today");
   });
   it("stresses what was broken and says what was shown already", () => {
     const { system, messages } = buildPrompt(
@@ -75,14 +91,14 @@ describe("a prompt", () => {
     expect(messages.at(-1)?.text).toContain("<already_said>\nGood.");
   });
   it("lets go of all history before it lets go of a memory, the weakest memory first", () => {
-    const memory = (text: string): PromptQuestion["memories"][number] =>
-      create(MemoryHitSchema, { found: { case: "episode", value: { text } } });
     const words = fc.string({ unit: "grapheme-ascii", maxLength: 200 });
     const asked = fc.record({
-      memories: fc.array(
-        words.map((text) => memory(`memory ${text}`)),
-        { maxLength: 6 },
-      ),
+      remembered: fc
+        .array(
+          words.map((text) => `memory ${text}`),
+          { maxLength: 6 },
+        )
+        .map((texts) => someMemories(...texts)),
       history: fc.array(
         words.map((text) => create(TurnSchema, { userText: `ask ${text}`, replyText: "ok" })),
         { maxLength: 6 },
@@ -91,17 +107,17 @@ describe("a prompt", () => {
     });
     const size = ({ system, messages }: Prompt) =>
       [...system, ...messages].reduce((sum, { text }) => sum + tokensIn(text), 0);
-    const least = size(buildPrompt(question({ history: [], memories: [] })));
+    const least = size(buildPrompt(question({ history: [], remembered: [] })));
     fc.assert(
       fc.property(asked, (more) => {
         const prompt = buildPrompt(question(more));
         const rest = prompt.system[1]?.text ?? "";
-        const kept = more.memories.filter((_, i) => rest.split("- memory").length - 1 > i).length;
+        const kept = rest.split("customer] memory").length - 1;
         const turns = prompt.messages.filter(({ role }) => role === "assistant").length;
         expect(size(prompt)).toBeLessThanOrEqual(Math.max(more.tokensMax, least));
         expect(rest).toContain("Promise nothing.");
         expect(prompt.messages.at(-1)?.text).toContain("hello");
-        expect(turns === 0 || kept === more.memories.length).toBe(true);
+        expect(turns === 0 || kept === more.remembered.length).toBe(true);
         // The latest turns, in their order.
         const asks = prompt.messages.slice(0, -1).filter(({ role }) => role === "user");
         expect(asks.map(({ text }) => text)).toEqual(
@@ -115,12 +131,11 @@ describe("a prompt", () => {
     const { system, messages } = buildPrompt(
       question({
         known: someValues({
-          profile: { name: evil },
           variables: { v: evil },
           fields: { f: evil },
           results: { t: { text: evil } },
         }),
-        memories: [create(MemoryHitSchema, { found: { case: "episode", value: { text: evil } } })],
+        remembered: [...someFields({ name: evil }), ...someMemories(evil)],
         history: [create(TurnSchema, { userText: evil, replyText: "no" })],
         message: evil,
       }),

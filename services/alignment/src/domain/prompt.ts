@@ -1,11 +1,13 @@
 import type { Rule } from "@soldier/proto/config/v1/rule";
 import type { Step } from "@soldier/proto/config/v1/scenario";
-import type { MemoryHit } from "@soldier/proto/memory/v1/memory_service";
 import type { Turn as SessionTurn } from "@soldier/proto/session/v1/session";
 import type { JsonRecord } from "./json.ts";
 import type { KnownValues } from "./known-values.ts";
 import { asData, block, blocks, dataBlock } from "./prompt-data.ts";
+import { dayOf } from "./provenance.ts";
+import { isField, type Remembered } from "./remembered.ts";
 import type { TemplateCandidate } from "./templates.ts";
+import { tokensIn } from "./tokens.ts";
 
 export interface PromptQuestion {
   /** How every reply is written, whatever the agent. */
@@ -25,8 +27,10 @@ export interface PromptQuestion {
   readonly notDone: readonly string[];
   readonly known: KnownValues;
   /** Profile fields that this customer does not let a model see. */
-  readonly withheld: ReadonlySet<string>;
-  readonly memories: readonly MemoryHit[];
+  readonly withheld: Pick<ReadonlySet<string>, "has">;
+  /** What may be told of the customer, the best first. */
+  readonly remembered: readonly Remembered[];
+  readonly now: Date;
   readonly history: readonly SessionTurn[];
   /** Empty when the agent is to open. */
   readonly message: string;
@@ -40,48 +44,50 @@ export interface Prompt {
   readonly messages: readonly { readonly role: "user" | "assistant"; readonly text: string }[];
 }
 
+export interface BuiltPrompt {
+  readonly prompt: Prompt;
+  /** What of the customer it tells. */
+  readonly told: readonly Remembered[];
+}
+
 /**
  * A prompt from the most stable part to the most changing, so that what providers cache stays the
  * same from turn to turn. Over its budget the oldest history goes first, then the weakest memories;
  * rules, instructions and the message never. What others wrote can't close the block that it is in.
  */
-export function buildPrompt(question: PromptQuestion): Prompt {
+export function buildPrompt(question: PromptQuestion): BuiltPrompt {
   const stable = blocks(question.conduct, block("agent", nonEmpty([question.instructions])));
   const message = lastMessage(question);
   const fixed = tokensIn(stable) + tokensIn(situation(question, [])) + tokensIn(message);
   let restTokens = question.tokensMax - fixed;
 
-  const known = nonEmpty(question.memories.map(remembered));
-  const memories: string[] = [];
+  const known = question.remembered.filter(({ use }) => !isField(use));
+  const memories: Remembered[] = [];
   for (const memory of known) {
-    const cost = tokensIn(`${memory}\n`) + (memories.length === 0 ? tokensIn(remembering) : 0);
+    const cost = memory.tokens + (memories.length === 0 ? tokensIn(remembering) : 0);
     if (cost > restTokens) break; // the best come first
     restTokens -= cost;
     memories.push(memory);
   }
   // A memory goes only when there is no more history to go.
   const history = memories.length < known.length ? [] : latest(question.history, restTokens);
+  const system = [{ text: stable, cacheable: true }, { text: situation(question, memories) }];
   return {
-    system: [{ text: stable, cacheable: true }, { text: situation(question, memories) }].filter(
-      ({ text }) => text !== "",
-    ),
-    messages: inTurn([...history, { role: "user", text: message }]),
+    prompt: {
+      system: system.filter(({ text }) => text !== ""),
+      messages: inTurn([...history, { role: "user", text: message }]),
+    },
+    told: [...question.remembered.filter(({ use }) => isField(use)), ...memories],
   };
 }
 
-const remembering = "\n\n<remembered>\n\n</remembered>";
+const remembering = "\n\n<today>\n30 September 2026\n</today>\n\n<remembered>\n\n</remembered>";
 
 function nonEmpty(texts: readonly string[]): readonly string[] {
   return texts.filter((text) => text !== "");
 }
 
-/** A guess that needs no tokenizer and errs on the safe side: four letters of English, or one of others. */
-export function tokensIn(text: string): number {
-  const others = text.match(/[^\x20-\x7e\s]/gu)?.length ?? 0;
-  return Math.ceil((text.length - others) / 4 + others);
-}
-
-function situation(question: PromptQuestion, memories: readonly string[]): string {
+function situation(question: PromptQuestion, memories: readonly Remembered[]): string {
   const {
     applied,
     step,
@@ -101,6 +107,8 @@ function situation(question: PromptQuestion, memories: readonly string[]): strin
         `- ${name}${hardConstraint ? " (must)" : ""}: ${action}`,
     );
   const results = Object.entries(known.results);
+  const fields = question.remembered.filter(({ use }) => isField(use));
+  const dated = fields.length + memories.length > 0;
   return blocks(
     dataBlock("rules", rules),
     dataBlock("must_keep_to", listed(stressed)),
@@ -109,14 +117,20 @@ function situation(question: PromptQuestion, memories: readonly string[]): strin
     dataBlock("openings", listed(preambles)),
     dataBlock("ask_for", listed(asks)),
     dataBlock("not_done", listed(notDone)),
-    dataBlock("customer", facts(known.profile, withheld)),
+    // Without it nobody can tell how long ago a date is.
+    block("today", dated ? [dayOf(question.now)] : []),
+    dataBlock("customer", linesOf(fields)),
     dataBlock("values", [...facts(known.variables), ...facts(known.fields, withheld)]),
     dataBlock(
       "tool_results",
       results.map(([name, result]) => `${name}: ${within(JSON.stringify(result))}`),
     ),
-    dataBlock("remembered", memories),
+    dataBlock("remembered", linesOf(memories)),
   );
+}
+
+function linesOf(all: readonly Remembered[]): readonly string[] {
+  return all.map(({ line }) => line);
 }
 
 /** The beginning of what a tool said: a whole catalogue helps nobody and could cost the answer. */
@@ -133,7 +147,7 @@ function listed(texts: readonly string[]): readonly string[] {
 /** Names with their values, one a line, without those withheld. */
 export function facts(
   values: JsonRecord,
-  withheld: ReadonlySet<string> = new Set(),
+  withheld: Pick<ReadonlySet<string>, "has"> = new Set(),
 ): readonly string[] {
   return Object.entries(values)
     .filter(([name]) => !withheld.has(name))
@@ -152,25 +166,6 @@ function lastMessage({ message, shown }: PromptQuestion): string {
 
 const opening =
   "<opening>The customer has written nothing yet. You begin, because of the rules that apply.</opening>";
-
-/** What is longer pushes out more than it tells. */
-const memoryLengthMax = 2_000;
-
-function remembered({ found }: MemoryHit): string {
-  switch (found.case) {
-    case "episode":
-    case "summary":
-      return `- ${found.value.text.slice(0, memoryLengthMax)}`;
-    case "fact": {
-      const { subject, predicate, value } = found.value;
-      const object =
-        value.case === "object" ? value.value : JSON.stringify(value.value?.kind.value);
-      return `- ${subject} ${predicate} ${object}`;
-    }
-    case undefined:
-      return "";
-  }
-}
 
 /** As many whole turns from the end as fit. */
 function latest(history: readonly SessionTurn[], tokensMax: number): Prompt["messages"] {

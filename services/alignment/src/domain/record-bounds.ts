@@ -20,6 +20,7 @@ export function bounded(record: TurnRecord): TurnRecord {
     scenarios: first("scenarios", record.scenarios),
     relations: first("relations", record.relations),
     memories: first("memories", record.memories),
+    profileUses: first("profile_uses", record.profileUses),
     variables: first("variables", record.variables),
     toolCalls: first("tool_calls", record.toolCalls),
     templates: first("templates", record.templates),

@@ -19,6 +19,7 @@ function candidate(name: string, more: Partial<TemplateCandidate> = {}): Templat
     named: false,
     isFillable: false,
     parts: [],
+    withheld: [],
     ...more,
   };
 }

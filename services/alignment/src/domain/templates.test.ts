@@ -110,7 +110,7 @@ describe("a template", () => {
     expect(said({ find: { order: {}, at: "" } })?.reason).toBe("required: results.find.at");
     expect(said({ find: { order: {}, at: "noon" } })?.text).toBe("It is ready.");
   });
-  it("that a model has to fill in can't be said without one, and hides what is withheld from it", () => {
+  it("that a model has to fill in can't be said without one", () => {
     const known = someValues({ profile: { email: "ada@x.example", plan: "gold" } });
     const text = "{plan}: {generative.balance} to {profile.email}";
     const [found] = candidates([{ name: "t", text }], { known });
@@ -119,12 +119,49 @@ describe("a template", () => {
       isFillable: true,
       reason: "needs a model to fill in generative.balance",
     });
-    const withheld = new Set(["email"]);
-    expect(found && shownText(found, withheld)).toBe(
-      "gold: {generative.balance} to {profile.email}",
-    );
+    expect(found && shownText(found)).toBe("gold: {generative.balance} to ada@x.example");
   });
-  it("suggests its words, with what is to be found told in words, unless a value is withheld", () => {
+  it("never says a field that is withheld, whatever name it is called by, nor lets a model see it", () => {
+    const purpose = "contact";
+    const known = someValues({
+      profile: { email: "ada@x.example", plan: "gold" },
+      fields: { phone: "12345678" },
+      withheld: new Map([
+        ["email", { purpose, reason: "consent_missing" }],
+        ["phone", { purpose, reason: "consent_withdrawn" }],
+      ]),
+    });
+    const templates = [
+      { name: "place", text: "I write to {profile.email}." },
+      { name: "bare", text: "I write to {email}." },
+      { name: "collected", text: "I call {fields.phone}." },
+      { name: "needed", text: "I write.", requiredNames: ["email"] },
+      { name: "filled", text: "{generative.balance} to {email}" },
+      { name: "other", text: "You are on {plan}." },
+    ];
+    const found = candidates(templates, { known });
+    expect(found.map(({ name, withheld }) => [name, withheld])).toEqual([
+      ["place", ["email"]],
+      ["bare", ["email"]],
+      ["collected", ["phone"]],
+      ["needed", ["email"]],
+      ["filled", ["email"]],
+      ["other", []],
+    ]);
+    expect(found[0]?.reason).toBe("no consent to say: email (contact)");
+    expect(suggestionsOf(found).map(({ name }) => name)).toEqual(["other"]);
+    const opening = { name: "o", text: "Hello {email}!", kind: "TEMPLATE_KIND_PREAMBLE" };
+    expect(preambles(question([opening], { known }))).toEqual([]);
+  });
+  it("says another value of a withheld field's name: a variable's, or a tool's answer", () => {
+    const known = someValues({
+      profile: { email: "ada@x.example" },
+      withheld: new Map([["email", { purpose: "contact", reason: "consent_missing" }]]),
+      results: { find: { email: "help@x.example" } },
+    });
+    expect(candidates([{ name: "t", text: "{email}" }], { known })[0]?.text).toBe("help@x.example");
+  });
+  it("suggests its words, with what is to be found told in words", () => {
     const known = someValues({ profile: { email: "ada@x.example", plan: "gold" } });
     const found = candidates(
       [
@@ -135,11 +172,10 @@ describe("a template", () => {
       ],
       { known },
     );
-    const texts = (withheld: readonly string[]) =>
-      suggestionsOf(found, new Set(withheld)).map(({ text }) => text);
-    const balance = "On gold you have [account balance].";
-    expect(texts([])).toEqual([balance, "I write to ada@x.example."]);
-    expect(texts(["email"])).toEqual([balance]);
+    expect(suggestionsOf(found).map(({ text }) => text)).toEqual([
+      "On gold you have [account balance].",
+      "I write to ada@x.example.",
+    ]);
   });
   it("that only opens a reply never answers, but is offered as an opening", () => {
     const kind = "TEMPLATE_KIND_PREAMBLE";

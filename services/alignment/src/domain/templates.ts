@@ -5,7 +5,7 @@ import { TemplateKind, TemplateMode } from "@soldier/proto/config/v1/template";
 import type { CompiledBundle, CompiledTemplate } from "./compiled-bundle.ts";
 import type { Bindings } from "./expressions.ts";
 import type { Json } from "./json.ts";
-import { type KnownValues, lookUp } from "./known-values.ts";
+import { fieldIn, type KnownValues, lookUp, sayable } from "./known-values.ts";
 import { agentsReplyMode, replyMode } from "./reply-mode.ts";
 import { inScope, isGlobal, type Place } from "./scope.ts";
 
@@ -26,6 +26,8 @@ export interface TemplateCandidate {
   readonly isFillable: boolean;
   /** Its text in pieces, all values filled in but those that a model is to find; empty when refused. */
   readonly parts: readonly FilledPart[];
+  /** Fields without whose values it can't be said, and that are withheld for want of consent. */
+  readonly withheld: readonly string[];
 }
 
 /** A piece of a template's text: the author's words, the value of a name, or a model's to fill in. */
@@ -148,6 +150,7 @@ export function candidate(
     text: undefined,
     isFillable: false,
     parts: [],
+    withheld: [],
     reason: "",
   };
   if (!inScope(template, place)) return refusedFor(bare, "out of scope");
@@ -157,9 +160,17 @@ export function candidate(
       bare,
       conditions.error ? `conditions: ${conditions.error}` : "its conditions are false",
     );
-  const missing = template.requiredNames.filter((name) => !isGiven(lookUp(known, name)));
+  const values = sayable(known);
+  const missing = template.requiredNames.filter((name) => !isGiven(lookUp(values, name)));
+  const { parts, unresolved } = filled(compiled.parts, values);
+  const held = [...missing, ...unresolved].filter((name) => lookUp(known, name) !== undefined);
+  if (held.length > 0) {
+    const fields = [...new Set(held.map(fieldIn))].filter((name) => known.withheld.has(name));
+    const why = fields.map((name) => `${name} (${known.withheld.get(name)?.purpose ?? ""})`);
+    const refused = refusedFor(bare, `no consent to say: ${why.join(", ")}`);
+    if (fields.length > 0) return { ...refused, withheld: fields };
+  }
   if (missing.length > 0) return refusedFor(bare, `required: ${missing.join(", ")}`);
-  const { parts, unresolved } = filled(compiled.parts, known);
   if (unresolved.length > 0) return refusedFor(bare, `unresolved: ${unresolved.join(", ")}`);
   const toFill = parts.flatMap((part) => (part.kind === "generative" ? [part.name] : []));
   if (toFill.length > 0) {

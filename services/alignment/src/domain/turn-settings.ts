@@ -90,6 +90,7 @@ export const turnDefaults = {
       speculative: z.boolean().default(false),
       reply_tokens_max: z.int().min(1).max(100_000).default(1_024),
       prompt_tokens_max: z.int().min(100).max(1_000_000).default(8_000),
+      remembered_tokens_max: z.int().min(0).max(1_000_000).default(2_000),
       regenerations_max: z.int().min(0).max(5).default(1),
       self_critique: z.boolean().default(false),
     })
@@ -168,6 +169,7 @@ export function turnSettings(
         speculative: agent?.generation?.speculative,
         reply_tokens_max: agent?.generation?.replyTokensMax,
         prompt_tokens_max: agent?.generation?.promptTokensMax,
+        remembered_tokens_max: agent?.generation?.rememberedTokensMax,
         regenerations_max: agent?.generation?.regenerationsMax,
         self_critique: agent?.generation?.selfCritique,
       }),

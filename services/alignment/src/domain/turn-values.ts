@@ -5,10 +5,11 @@ import type { Session, SessionState } from "@soldier/proto/session/v1/session";
 import type { CompiledBundle } from "./compiled-bundle.ts";
 import type { Context } from "./context.ts";
 import { enumName } from "./enum-name.ts";
-import { profileValues } from "./fields.ts";
+import { profileValues, withheldFields } from "./fields.ts";
 import { type JsonRecord, jsonOf } from "./json.ts";
 import type { KnownValues } from "./known-values.ts";
 import type { Place } from "./scope.ts";
+import { provenanceOf } from "./provenance.ts";
 import { groupsOf, type Resolution, standingVariables, valuesOf } from "./variables.ts";
 
 export interface TurnFacts {
@@ -53,7 +54,9 @@ export function turnValues(facts: TurnFacts): TurnValues {
     },
     agent: { id: bundle.agentId, slug: bundle.agent.slug, name: bundle.agent.name },
     profile: profileNow,
+    provenance: provenanceOf(profile, facts.now),
     fields: fieldsOf(state),
+    withheld: withheldFields(bundle.fields, profile),
     variables: valuesOf(variables),
     results: resultsOf(state),
     message: { text: facts.text },

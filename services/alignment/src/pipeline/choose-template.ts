@@ -4,9 +4,8 @@ import { z } from "zod";
 import type { CompiledBundle } from "../domain/compiled-bundle.ts";
 import { checked, type Constraint } from "../domain/checks.ts";
 import type { Bindings } from "../domain/expressions.ts";
-import { withheldFields } from "../domain/fields.ts";
 import { withGenerated } from "../domain/generated-values.ts";
-import { facts, tokensIn } from "../domain/prompt.ts";
+import { facts } from "../domain/prompt.ts";
 import { block, blocks, dataBlock } from "../domain/prompt-data.ts";
 import { asking, type PlannedReply, saidByTemplate } from "../domain/reply.ts";
 import { replyMode } from "../domain/reply-mode.ts";
@@ -18,6 +17,7 @@ import {
 } from "../domain/template-choice.ts";
 import { shownText } from "../domain/shown-text.ts";
 import type { TemplateCandidate } from "../domain/templates.ts";
+import { tokensIn } from "../domain/tokens.ts";
 import { placeOf } from "../domain/turn-values.ts";
 import type { ModelCalls } from "./model-calls.ts";
 import { conversation, instructions } from "./prompts.ts";
@@ -52,15 +52,7 @@ export interface ChoiceQuestion {
 
 type Choice = z.output<typeof choiceShape>;
 
-type Needs =
-  | "incoming"
-  | "history"
-  | "bundle"
-  | "state"
-  | "profile"
-  | "known"
-  | "applied"
-  | "budget";
+type Needs = "incoming" | "history" | "bundle" | "state" | "known" | "applied" | "budget";
 
 const prompt = instructions(import.meta.url, "./choose-template.md");
 
@@ -224,10 +216,10 @@ function noted(
 async function choice(
   offered: readonly TemplateCandidate[],
   { step, stressed }: Pick<ChoiceQuestion, "step"> & { readonly stressed: readonly string[] },
-  { incoming, history, bundle, profile, known, applied, budget }: Pick<Turn, Needs>,
+  { incoming, history, bundle, known, applied, budget }: Pick<Turn, Needs>,
   calls: ModelCalls,
 ): Promise<Choice> {
-  const withheld = withheldFields(bundle.fields, profile);
+  const { withheld } = known;
   const { instructions: identity } = bundle.agent;
   const { value } = await calls.structured(
     "choose-template",
@@ -256,7 +248,7 @@ async function choice(
             dataBlock("tool_results", facts(known.results)),
             dataBlock(
               "templates",
-              offered.map((each, i) => `t${i + 1}: ${shownText(each, withheld)}`),
+              offered.map((each, i) => `t${i + 1}: ${shownText(each)}`),
             ),
             conversation(history, incoming.text),
           ),

@@ -1,7 +1,6 @@
 import { type Rule, RuleApplication } from "@soldier/proto/config/v1/rule";
 import type { RuleCandidate } from "../domain/candidates.ts";
 import type { CompiledBundle } from "../domain/compiled-bundle.ts";
-import { withheldFields } from "../domain/fields.ts";
 import type { Json } from "../domain/json.ts";
 import { blocks, dataBlock } from "../domain/prompt-data.ts";
 import { placeOf } from "../domain/turn-values.ts";
@@ -10,7 +9,7 @@ import { conversation } from "./prompts.ts";
 import { describedTools } from "./tool-proposals.ts";
 import type { Turn } from "./turn.ts";
 
-type DescribeNeeds = "incoming" | "history" | "bundle" | "state" | "profile" | "known";
+type DescribeNeeds = "incoming" | "history" | "bundle" | "state" | "known";
 
 type Asked = Pick<Case, "rules" | "edges" | "scenarios" | "fields" | "tools" | "guidance">;
 
@@ -90,8 +89,8 @@ function guidanceOf(rules: readonly Rule[]): readonly string[] {
 const valueLengthMax = 500;
 
 /** What conditions may speak of, but for what the customer does not let a model see. */
-function valuesKnown({ bundle, known, profile }: Pick<Turn, "bundle" | "known" | "profile">) {
-  const withheld = withheldFields(bundle.fields, profile);
+function valuesKnown({ known }: Pick<Turn, "known">) {
+  const { withheld } = known;
   const values = { ...known.variables, ...known.profile, ...known.fields };
   return dataBlock(
     "values",

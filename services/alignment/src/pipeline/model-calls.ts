@@ -39,12 +39,13 @@ export function knowsOwnModel(
 /** The calls of a step that has a model. */
 export function modelCalls(
   means: Pick<Means, "models">,
-  turn: Pick<Turn, "bundle" | "rung">,
+  turn: Pick<Turn, "bundle" | "rung" | "recorder">,
   step: ModelStep,
 ): ModelCalls | undefined {
   const model = modelFor(means, turn, step);
   const { temperature } = turn.bundle.settings.generation;
-  return model && new ModelCalls(model, temperature === "default" ? undefined : temperature);
+  const warmth = temperature === "default" ? undefined : temperature;
+  return model && new ModelCalls(model, (call) => turn.recorder.used(call), warmth);
 }
 
 /**
@@ -53,14 +54,20 @@ export function modelCalls(
  */
 export class ModelCalls {
   private readonly model: LanguageModel;
+  private readonly made: (call: ModelCallRecord) => void;
   private readonly temperature: number | undefined;
   private readonly records: ModelCallRecord[] = [];
   private outsideMs = 0;
   private asked = 0;
 
-  /** `temperature`: of what is written; judging takes none. */
-  constructor(model: LanguageModel, temperature?: number) {
+  /** `made`: told of each call as it ends; `temperature`: of what is written, judging takes none. */
+  constructor(
+    model: LanguageModel,
+    made: (call: ModelCallRecord) => void,
+    temperature: number | undefined,
+  ) {
     this.model = model;
+    this.made = made;
     this.temperature = temperature;
   }
 
@@ -108,7 +115,11 @@ export class ModelCalls {
     const promptHash = hashOf(req);
     this.asked++;
     try {
-      return await run((call) => this.records.push(recordOf(purpose, promptHash, call)));
+      return await run((call) => {
+        const record = recordOf(purpose, promptHash, call);
+        this.records.push(record);
+        this.made(record);
+      });
     } finally {
       this.outsideMs += performance.now() - startedMs;
     }

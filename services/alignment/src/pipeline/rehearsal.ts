@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { newId } from "@soldier/kernel/ids";
+import { timeoutSignal } from "@soldier/kernel/timeout-signal";
 import type { TurnRecord } from "@soldier/proto/audit/v1/turn_record";
 import {
   type SessionState,
@@ -98,9 +99,10 @@ function setUp({ clock }: Means, { bundle, state, history }: Scene): Step<"incom
           id: incoming.customerId,
           externalId: incoming.externalId,
           profile: undefined,
+          isNew: false,
         },
         off: new Map([...bundle.settings.disabled_steps].map((step) => [step, "switched off"])),
-        budget: AbortSignal.any([signal, AbortSignal.timeout(bundle.settings.turn_timeout_ms)]),
+        budget: AbortSignal.any([signal, timeoutSignal(bundle.settings.turn_timeout_ms)]),
         dailyBudget: undefined,
         rung: "full",
       };

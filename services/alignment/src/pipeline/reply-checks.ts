@@ -4,8 +4,8 @@ import { RuleSchema } from "@soldier/proto/config/v1/rule";
 import { z } from "zod";
 import { type CheckResult, checked, type Constraint } from "../domain/checks.ts";
 import type { Bindings } from "../domain/expressions.ts";
-import { withheldFields } from "../domain/fields.ts";
 import { facts } from "../domain/prompt.ts";
+import { memoryLines } from "../domain/remembered.ts";
 import { block, blocks, dataBlock } from "../domain/prompt-data.ts";
 import type { ModelCalls } from "./model-calls.ts";
 import { instructions } from "./prompts.ts";
@@ -27,11 +27,11 @@ type CheckNeeds =
   | "incoming"
   | "bundle"
   | "state"
-  | "profile"
   | "known"
   | "applied"
   | "relations"
   | "draft"
+  | "remembered"
   | "budget";
 
 /** Who can be asked; undefined where there is no model for it. */
@@ -139,7 +139,7 @@ async function critiqued(
   if (!calls || !bundle.settings.generation.self_critique || !turn.draft.isGenerated) return [];
   const constraint: Constraint = { rule: selfCritique, kind: "critique", demand: "" };
   const step = stepOf(turn);
-  const withheld = withheldFields(bundle.fields, turn.profile);
+  const { withheld } = known;
   const asked = blocks(
     dataBlock(
       "rules",
@@ -151,6 +151,7 @@ async function critiqued(
       ...facts(known.variables),
       ...facts(known.results),
     ]),
+    dataBlock("remembered", memoryLines(turn.remembered)),
     dataBlock("message", [incoming.text]),
     dataBlock("reply", [text]),
   );

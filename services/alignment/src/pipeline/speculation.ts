@@ -71,7 +71,7 @@ export class Speculation {
 }
 
 type Needs = Parameters<ReturnType<typeof navigateScenario>["run"]>[0] &
-  Pick<Turn, "history" | "memories" | "budget" | "rung">;
+  Pick<Turn, "history" | "remembered" | "receivedAt" | "budget" | "rung" | "recorder">;
 
 /**
  * Begins to write what the reply will be if the scores are right. Undefined where the agent does not
@@ -99,6 +99,6 @@ export async function speculate(
   const candidates = templateCandidates(templateQuestion(expected, bindingsOf(expected.known)));
   const mode = replyMode(bundle, placeOf(expected.state));
   if (mode === "EXCLUSIVE" || strictCandidates(candidates, mode, true).length > 0) return undefined;
-  const request = replyRequest(expected, candidates, { stressed: [], shown: "" });
+  const { request } = replyRequest(expected, candidates, { stressed: [], shown: "" });
   return new Speculation(request, calls, budget);
 }

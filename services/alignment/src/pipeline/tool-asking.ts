@@ -21,7 +21,8 @@ export type ProposalNeeds =
   | "turnNumber"
   | "proposed"
   | "budget"
-  | "rung";
+  | "rung"
+  | "recorder";
 
 /** What a model says about the tools of a turn: it is asked once about each, and about as many at a time as can be. */
 export class ToolProposals {

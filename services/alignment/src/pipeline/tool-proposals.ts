@@ -2,7 +2,6 @@ import type { Rule } from "@soldier/proto/config/v1/rule";
 import type { Step } from "@soldier/proto/config/v1/scenario";
 import type { Tool } from "@soldier/proto/config/v1/tool";
 import { z } from "zod";
-import { withheldFields } from "../domain/fields.ts";
 import type { Json, JsonRecord } from "../domain/json.ts";
 import { lookUp } from "../domain/known-values.ts";
 import { block, blocks, dataBlock } from "../domain/prompt-data.ts";
@@ -33,7 +32,7 @@ export const callInstructions = instructions(import.meta.url, "./steps/execute-t
 const toolsOfferedMax = 20;
 const shownLengthMax = 2_000;
 
-type Surroundings = Pick<Turn, "bundle" | "known" | "profile">;
+type Surroundings = Pick<Turn, "bundle" | "known">;
 
 /**
  * The tools of these rules and of the step about which a model has something to say: whether they are
@@ -64,11 +63,11 @@ export function toolsInQuestion(
 export function describedTools(
   tools: readonly Tool[],
   guidance: readonly string[],
-  { bundle, known, profile }: Surroundings,
+  { bundle, known }: Surroundings,
 ): string {
   if (tools.length === 0) return "";
   const aliases = new Map(tools.map(({ id }, i) => [id, `t${i + 1}`]));
-  const withheld = withheldFields(bundle.fields, profile);
+  const { withheld } = known;
   const toolLines = tools.map((tool, i) => {
     const properties = openProperties(tool, known);
     const described = {

@@ -35,6 +35,7 @@ export class TurnRecorder {
   /** What the turn got over, as "<step>: <reason>". */
   readonly degradations: string[] = [];
   private readonly modelCalls: ModelCallRecord[] = [];
+  private readonly spent: ModelCallRecord[] = [];
   private modelCallDepth = 0;
   private facts: RecordFacts = {};
   private outsideMs = 0;
@@ -64,9 +65,14 @@ export class TurnRecorder {
     return this.facts.speculation;
   }
 
-  /** What its model calls have used so far, those that failed included. */
+  /** Counts a call as it ends: a step that is cut short has nothing to add any more. */
+  used(call: ModelCallRecord): void {
+    this.spent.push(call);
+  }
+
+  /** What its model calls have used so far, those that failed and those of a step cut short included. */
   get usage(): { readonly tokens: bigint; readonly costMicros: bigint } {
-    return this.modelCalls.reduce(
+    return this.spent.reduce(
       (sum, { inputTokens, outputTokens, cachedTokens, costMicros }) => ({
         tokens: sum.tokens + inputTokens + outputTokens + cachedTokens,
         costMicros: sum.costMicros + costMicros,

@@ -1,6 +1,5 @@
 import type { Channel } from "@soldier/proto/common/v1/resource";
 import type { Rule } from "@soldier/proto/config/v1/rule";
-import type { MemoryHit } from "@soldier/proto/memory/v1/memory_service";
 import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
 import type {
   ReplySource,
@@ -20,6 +19,7 @@ import type { Gate } from "../domain/gate.ts";
 import type { JsonRecord } from "../domain/json.ts";
 import type { KnownValues } from "../domain/known-values.ts";
 import type { JudgedMove, Navigation } from "../domain/navigation-question.ts";
+import type { Remembered } from "../domain/remembered.ts";
 import type { PlannedReply } from "../domain/reply.ts";
 import type { TemplateCandidate } from "../domain/templates.ts";
 import type { ModelCalls } from "./model-calls.ts";
@@ -70,7 +70,8 @@ export interface Turn {
   profile: CustomerProfile | undefined;
   /** All that names may refer to; execute-tools adds results. */
   known: KnownValues;
-  memories: readonly MemoryHit[];
+  /** What is known of the customer, told with dates, and what of it no prompt may tell. */
+  remembered: readonly Remembered[];
   rules: readonly RuleCandidate[];
   scenarios: readonly ScenarioCandidate[];
 
@@ -148,6 +149,8 @@ export interface Customer {
   readonly externalId: string;
   /** Known already when the session is new. */
   readonly profile: CustomerProfile | undefined;
+  /** Never seen before this turn: nobody remembers anything of it. */
+  readonly isNew: boolean;
 }
 
 /** What relations decided beyond which rules apply. */

@@ -5,6 +5,7 @@ import { Fault } from "@soldier/kernel/fault";
 import { AlignmentService } from "@soldier/proto/alignment/v1/alignment_service";
 import type { AuditService } from "@soldier/proto/audit/v1/audit_service";
 import type { TurnRecord } from "@soldier/proto/audit/v1/turn_record";
+import { beliefsOf } from "./beliefs.ts";
 import { dryRun } from "./dry-run.ts";
 import { explain, whyNotRule } from "./explain.ts";
 import { processTurn, type TurnParts } from "./process-turn.ts";
@@ -22,7 +23,12 @@ export function alignmentRpc(parts: TurnParts, audit: Client<typeof AuditService
   return route(AlignmentService, {
     processTurn: (req, ctx: HandlerContext) => processTurn(parts, req, ctx),
     async explain({ turnId }) {
-      return { record: await explain(parts, await recordOf(turnId)) };
+      const record = await recordOf(turnId);
+      const [told, beliefs] = await Promise.all([
+        explain(parts, record),
+        beliefsOf(record, parts.means),
+      ]);
+      return { record: told, ...(beliefs && { beliefs }) };
     },
     async whyNot({ turnId, ruleId }, ctx) {
       return whyNotRule(parts, await recordOf(turnId), ruleId, tenantOf(ctx));

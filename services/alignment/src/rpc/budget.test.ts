@@ -1,10 +1,12 @@
+import { Channel } from "@soldier/proto/common/v1/resource";
 import { ReplySource } from "@soldier/proto/session/v1/session";
+import type { CommitTurnRequest } from "@soldier/proto/session/v1/session_service";
 import fc from "fast-check";
 import { register } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { budgetOf, budgetSettings, rungOf } from "../domain/budget.ts";
 import { Desks } from "../testing-shop.ts";
-import { applies, judgement, scriptedDesk } from "../testing-model.ts";
+import { applies, judgement, scriptedDesk, wire, wiredDesk } from "../testing-model.ts";
 
 const desks = new Desks();
 afterEach(() => desks.stop());
@@ -26,6 +28,8 @@ const script = {
   replies: ["We open at nine."],
   structured: { judgement: judgement([applies("r1")]) },
 };
+const sumOf = (commits: readonly CommitTurnRequest[]) =>
+  commits.reduce((sum, { usage }) => sum + (usage?.tokens ?? 0n), 0n);
 const budgeted = (budgets: object) => ({ alignment: { budgets } });
 
 describe("a tenant's budget of the day", () => {
@@ -74,6 +78,44 @@ describe("a tenant's budget of the day", () => {
     expect(desk.peers.commits[0]?.usage).toMatchObject({ tokens, costMicros: tokens * 1_000n });
     expect(desk.peers.record.budget).toMatchObject({ costMicrosMax: 5_000_000n });
   });
+
+  it.each(["is superseded here", "is superseded elsewhere", "is left by its caller"])(
+    "counts what a turn has used that %s, without a commit",
+    async (how) => {
+      const opens = wire("At nine.");
+      const { desk, server } = await wiredDesk(
+        desks,
+        { ...shop, agent: { settings: { busyPolicy: "BUSY_POLICY_SUPERSEDE" } } },
+        [wire(judgement([applies("r1")])), "silence", opens, opens],
+        budgeted({ tokens: 1_000_000 }),
+      );
+      const leaving = new AbortController();
+      const events = desk.client.processTurn(
+        { agent: "desk", customer: { externalId: "ada" }, channel: Channel.API, text: unclear },
+        { signal: leaving.signal },
+      );
+      const older = (async () => {
+        for await (const _ of events);
+      })().catch(() => {});
+      await server.received(2); // it has been judged, and is being answered
+      expect(desk.peers.usage.tokens).toBe(0n);
+      const [sessionId = ""] = desk.peers.sessions.keys();
+      const newer = () => desk.say("when do you open", { sessionId });
+      if (how === "is superseded here") await newer();
+      if (how === "is superseded elsewhere") {
+        const held = desk.peers.occupy(sessionId);
+        await older;
+        held.release();
+      }
+      if (how === "is left by its caller") leaving.abort();
+      await older;
+      const spent = () => desk.peers.usage.tokens - sumOf(desk.peers.commits);
+      await expect.poll(() => spent() > 0n).toBe(true);
+      const before = desk.peers.usage.tokens;
+      await newer();
+      expect(desk.peers.record.budget?.tokens).toBe(before);
+    },
+  );
 
   it("is its own where it has one, and costs nothing where there is none", async () => {
     const own = { tokens: 10, tenants: { "nobody-else": { tokens: 5 } } };

@@ -13,6 +13,13 @@ export interface LeaseClaimOptions {
   readonly checkMs: number;
   readonly running: RunningTurns;
   readonly log: Log;
+  /** What the turn has used so far, for the tenant's day; undefined where nobody counts. */
+  readonly used: () => Used | undefined;
+}
+
+export interface Used {
+  readonly tokens: bigint;
+  readonly costMicros: bigint;
 }
 
 /** The turns of this process that hold a lease, by session: whoever comes next tells the one before. */
@@ -21,7 +28,8 @@ export type RunningTurns = Map<string, LeaseClaim>;
 /**
  * A turn's lease: renewed at half of its life for as long as the turn runs, and more often where a newer
  * message may take it. A turn that takes it in this process says so at once. Disposing of it gives the
- * lease back unless the turn was committed, so that the next message need not wait for its end.
+ * lease back unless the turn was committed, so that the next message need not wait for its end, and has
+ * counted what the turn has used for nothing.
  */
 export class LeaseClaim implements SessionClaim, AsyncDisposable {
   private readonly options: LeaseClaimOptions;
@@ -30,6 +38,7 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
   private timer: NodeJS.Timeout | undefined;
   private yielding = false;
   private over = false;
+  private committed = false;
 
   constructor(options: LeaseClaimOptions) {
     this.options = options;
@@ -65,25 +74,28 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
   }
 
   settled(): void {
-    this.over = true;
-    clearTimeout(this.timer);
-    this.forget();
+    this.committed = true;
+    this.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.timer);
     this.forget();
-    if (this.over || !this.held) return;
+    if (this.committed || !this.held) return;
+    const used = this.options.used();
+    const usage = used && (used.tokens > 0n || used.costMicros > 0n) ? used : undefined;
+    // Who has been overtaken has no lease to give back.
+    if (this.over && !usage) return;
     this.over = true;
     const lease = this.held;
     try {
       // The caller may have left: giving the lease back must not end with its call.
-      await detached(() => this.options.session.abortTurn({ lease }));
+      await detached(() => this.options.session.abortTurn({ lease, ...(usage && { usage }) }));
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       this.options.log.warn(
         { reason: error.reason },
-        "a lease could not be given back; it runs out",
+        "a turn that came to nothing could not be told of: its lease runs out, its usage is not counted",
       );
     }
   }
@@ -102,8 +114,14 @@ export class LeaseClaim implements SessionClaim, AsyncDisposable {
   /** Another turn has taken the session: there is nothing left to give back. */
   private overtaken(): void {
     if (this.over) return;
-    this.settled();
+    this.end();
     this.losing.abort(this.explained(leaseLost()));
+  }
+
+  private end(): void {
+    this.over = true;
+    clearTimeout(this.timer);
+    this.forget();
   }
 
   private forget(): void {

@@ -8,6 +8,7 @@ import type {
   ProcessTurnRequest,
   ProcessTurnResponseSchema,
 } from "@soldier/proto/alignment/v1/alignment_service";
+import { budgetOf } from "../domain/budget.ts";
 import type { Means } from "../pipeline/means.ts";
 import { observed } from "../pipeline/observed.ts";
 import type { alignmentPipeline } from "../pipeline/pipeline.ts";
@@ -50,8 +51,16 @@ export async function* processTurn(
   async function run(): Promise<void> {
     const { session, clock } = means;
     const { leaseMs, supersedeCheckMs: checkMs } = means.limits;
-    await using claim = new LeaseClaim({ session, leaseMs, checkMs, running: parts.running, log });
     const recorder = new TurnRecorder(clock);
+    const counts = budgetOf(means.budgets, tenantOf(ctx)) !== undefined;
+    await using claim = new LeaseClaim({
+      session,
+      leaseMs,
+      checkMs,
+      running: parts.running,
+      log,
+      used: () => (counts ? recorder.usage : undefined),
+    });
     const signal = AbortSignal.any([ctx.signal, leaving.signal, claim.signal]);
     const incoming = incomingOf(req, tenantOf(ctx));
     const { idempotencyKey } = incoming;

@@ -139,6 +139,22 @@ describe("a scenario with tools", () => {
     expect(reply).toBe("From 9 to 17.\n\nWhich order?");
     expect(completed.position?.stepId).toBe("ask");
   });
+  it("begins again without what its last run has collected, but for what is said now", async () => {
+    const desk = await tool.start(returns);
+    const { sessionId } = await desk.say("I want to return something, order L-5");
+    await desk.say("yes please", { sessionId });
+    const again = await desk.say("I want to return something", { sessionId });
+    expect(again.reply).toBe("Gladly. Which order is it?");
+    expect(again.completed.position?.stepId).toBe("ask");
+    expect(desk.peers.commits.at(-1)?.state?.fields).toEqual({});
+    expect((await desk.say("it is L-6", { sessionId })).reply).toBe(
+      "Order L-6 is packed. Shall I?",
+    );
+    await desk.say("no thanks", { sessionId });
+    const third = await desk.say("I want to return something, order L-7", { sessionId });
+    expect(third.reply).toBe("Order L-7 is packed. Shall I?");
+    expect(tool.asked.map(({ url }) => url)).toEqual(["/orders/L-5", "/orders/L-6", "/orders/L-7"]);
+  });
   it("is left on the customer's word", async () => {
     const desk = await tool.start(returns);
     const { sessionId } = await desk.say("I want to return something");

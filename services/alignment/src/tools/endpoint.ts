@@ -1,5 +1,6 @@
 import { throwIfCancelled } from "@soldier/ai/cancelled";
 import { Fault } from "@soldier/kernel/fault";
+import { timeoutSignal } from "@soldier/kernel/timeout-signal";
 import type { ToolAnswer } from "../pipeline/tool-transport.ts";
 
 /** A tool's call, ready to be sent; or why it never is. */
@@ -22,7 +23,7 @@ export async function attempt(
   signal: AbortSignal,
   work: (until: AbortSignal, sent: () => void) => Promise<ToolAnswer>,
 ): Promise<ToolAnswer> {
-  const timeout = AbortSignal.timeout(timeoutMs);
+  const timeout = timeoutSignal(timeoutMs);
   let isUncertain = false;
   try {
     return await work(AbortSignal.any([signal, timeout]), () => {

@@ -6,6 +6,7 @@ import {
   type Tool,
 } from "@modelcontextprotocol/client";
 import type { Clock } from "@soldier/kernel/clock";
+import { timeoutSignal } from "@soldier/kernel/timeout-signal";
 import { LRUCache } from "lru-cache";
 import { untilAborted } from "./egress.ts";
 import { retryAfterMs } from "./endpoint.ts";
@@ -76,7 +77,7 @@ export function mcpSessions(options: TransportOptions, opened: AsyncDisposableSt
       const known = sessions.get(key);
       if (known) return untilAborted(known, until);
       const exchange = new Exchange(listSizeMaxBytes, () => {});
-      const connecting = within(exchange, AbortSignal.timeout(timeoutMs), async (signal) => {
+      const connecting = within(exchange, timeoutSignal(timeoutMs), async (signal) => {
         const client = new Client(
           { name: "soldier", version: "1" },
           {

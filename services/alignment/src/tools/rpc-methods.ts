@@ -17,6 +17,7 @@ import {
   type ServerReflectionResponse,
 } from "@soldier/proto/grpc/reflection/v1/reflection";
 import { LRUCache } from "lru-cache";
+import { timeoutSignal } from "@soldier/kernel/timeout-signal";
 import { untilAborted } from "./egress.ts";
 
 const servicesMax = 1_000;
@@ -70,7 +71,7 @@ export function rpcMethods() {
   ): Promise<FileRegistry | undefined> {
     const known = reflected.get(key);
     if (known) return known;
-    const signal = AbortSignal.timeout(askingMs);
+    const signal = timeoutSignal(askingMs);
     const asking = open(signal).then((transport) => reflection(transport, service, signal));
     reflected.set(key, asking);
     const forget = () => {

@@ -157,10 +157,11 @@ describeOn("the audit service", testDatabase(), (backend) => {
     const audits = as(identity);
     const first = await audits.verifyChain({});
     expect(first).toMatchObject({ intact: true, checked: 1n, brokenAt: "" });
-    expect(await audits.forgetCustomer({ customerId: "c-1" })).toMatchObject({
-      records: 1n,
-      destroyed: true,
-    });
+    const customer = { customerId: "c-1" };
+    const counted = await audits.forgetCustomer({ ...customer, dryRun: true });
+    expect((await audits.getTurnRecord({ turnId })).record?.personalErased).toBe(false);
+    expect(await audits.forgetCustomer(customer)).toEqual(counted);
+    expect(counted).toMatchObject({ records: 1n, destroyed: true });
     const { record } = await audits.getTurnRecord({ turnId });
     expect(record).toMatchObject({ turnId, personalErased: true, userText: "" });
     expect(await audits.verifyChain({ knownEnd: first.end })).toMatchObject({
@@ -173,6 +174,19 @@ describeOn("the audit service", testDatabase(), (backend) => {
       { case: "record", value: { turnId } },
       { case: "event", value: { action: "customer.forgotten", resourceId: "c-1" } },
     ]);
+  });
+
+  it("forgets every customer of a tenant, and of no other", async () => {
+    const [identity, other] = [operator(), operator()];
+    const { turnId } = await publishTurn(identity.tenantId);
+    const kept = await publishTurn(other.tenantId);
+    const counted = { records: 1n, keys: 1n };
+    expect(await as(identity).forgetTenant({ dryRun: true })).toMatchObject(counted);
+    expect(await as(identity).forgetTenant({})).toMatchObject(counted);
+    expect(await as(identity).forgetTenant({})).toMatchObject({ records: 0n, keys: 0n });
+    expect((await as(identity).getTurnRecord({ turnId })).record?.personalErased).toBe(true);
+    const { record } = await as(other).getTurnRecord({ turnId: kept.turnId });
+    expect(record?.personalErased).toBe(false);
   });
 
   it("keeps and lists what others have found worth auditing", async () => {

@@ -1,6 +1,6 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type JsonObject } from "@bufbuild/protobuf";
 import { type Timestamp, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { identityOf, tenantOf } from "@soldier/chassis/identity";
+import { type Identity, identityOf, tenantOf } from "@soldier/chassis/identity";
 import { type Route, route } from "@soldier/chassis/service";
 import { currentTraceId } from "@soldier/chassis/tracing";
 import type { Clock } from "@soldier/kernel/clock";
@@ -14,6 +14,26 @@ import { verify } from "./verify.ts";
 const exportRows = 200;
 
 export function auditRpc(store: AuditStore, clock: Clock): Route {
+  async function noteForgotten(
+    { tenantId, subject }: Identity,
+    what: { readonly kind: "customer" | "tenant"; readonly id: string },
+    details: JsonObject,
+  ): Promise<void> {
+    const now = clock.now();
+    const id = newId();
+    const forgotten = create(AuditEventSchema, {
+      id,
+      actor: subject,
+      action: `${what.kind}.forgotten`,
+      resourceKind: what.kind,
+      resourceId: what.id,
+      occurredAt: timestampFromDate(now),
+      traceId: currentTraceId() ?? "",
+      details,
+    });
+    await store.addAuditEvent({ id, tenantId, occurredAt: now }, forgotten, now);
+  }
+
   return route(AuditService, {
     async getTurnRecord({ turnId }, ctx) {
       const record = await store.turnRecord(tenantOf(ctx), turnId);
@@ -55,25 +75,21 @@ export function auditRpc(store: AuditStore, clock: Clock): Route {
       };
     },
 
-    async forgetCustomer({ customerId }, ctx) {
-      const { tenantId, subject } = identityOf(ctx);
-      const { records, destroyed } = await store.forget(tenantId, customerId);
-      if (destroyed) {
-        const now = clock.now();
-        const id = newId();
-        const forgotten = create(AuditEventSchema, {
-          id,
-          actor: subject,
-          action: "customer.forgotten",
-          resourceKind: "customer",
-          resourceId: customerId,
-          occurredAt: timestampFromDate(now),
-          traceId: currentTraceId() ?? "",
-          details: { records },
-        });
-        await store.addAuditEvent({ id, tenantId, occurredAt: now }, forgotten, now);
-      }
+    async forgetCustomer({ customerId, dryRun }, ctx) {
+      const identity = identityOf(ctx);
+      const { records, destroyed } = await store.forget(identity.tenantId, customerId, dryRun);
+      if (destroyed && !dryRun)
+        await noteForgotten(identity, { kind: "customer", id: customerId }, { records });
       return { records: BigInt(records), destroyed };
+    },
+
+    async forgetTenant({ dryRun }, ctx) {
+      const identity = identityOf(ctx);
+      const { tenantId } = identity;
+      const { records, keys } = await store.forgetAll(tenantId, dryRun);
+      if (keys > 0 && !dryRun)
+        await noteForgotten(identity, { kind: "tenant", id: tenantId }, { records, keys });
+      return { records: BigInt(records), keys: BigInt(keys) };
     },
 
     async *exportRecords(req, ctx) {

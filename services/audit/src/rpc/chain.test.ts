@@ -9,7 +9,7 @@ import { TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import { describeOn, testPostgres, type TestPostgres } from "@soldier/storage/testing";
 import type { Sql } from "postgres";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { masterKey } from "../domain/seal.ts";
+import { masterKey } from "@soldier/kernel/seal";
 import type { AuditStore, Interval } from "../store/audit-store.ts";
 import { postgresCustomerKeys } from "../store/customer-keys.ts";
 import { type Months, postgresMonths } from "../store/months.ts";
@@ -36,7 +36,10 @@ describeOn("the chain of audit records", testPostgres(migrations), (backend) => 
   afterEach(() => place[Symbol.asyncDispose]());
 
   const storeWith = (key: string) =>
-    postgresAuditStore(sql, postgresCustomerKeys(sql, masterKey(key), systemClock));
+    postgresAuditStore(
+      sql,
+      postgresCustomerKeys(sql, masterKey(key, "soldier audit customer keys"), systemClock),
+    );
 
   async function turn({ at = now, customerId = "ana", tenant = tenantId } = {}): Promise<string> {
     const turnId = newId();

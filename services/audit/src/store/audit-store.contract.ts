@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Event } from "@soldier/events/event";
 import { newId } from "@soldier/kernel/ids";
@@ -20,21 +20,23 @@ export function auditStoreContract(open: () => Promise<{ store: AuditStore } & A
 
   async function addRecord(tenantId: string, over: object = {}, at = noon) {
     const turnId = newId();
-    const record = create(TurnRecordSchema, { ...plain, turnId, tenantId, ...over });
+    // create() would leave out what it does not know.
+    const made = create(TurnRecordSchema, { ...plain, turnId, tenantId });
+    const record = Object.assign(made, over);
     const event = eventOf(tenantId, "turn.committed");
     await store.addTurnRecord(event, record, at, noon);
     return { event, record, turnId };
   }
   async function addEvent(tenantId: string, over: object = {}, at = noon) {
-    const audited = create(AuditEventSchema, {
+    const made = create(AuditEventSchema, {
       id: newId(),
       actor: "olga",
       action: "session.closed",
       resourceKind: "session",
       resourceId: "s-1",
       occurredAt: timestampFromDate(at),
-      ...over,
     });
+    const audited = Object.assign(made, over);
     const event = eventOf(tenantId, "audit.event");
     await store.addAuditEvent(event, audited, noon);
     return { event, audited };
@@ -76,6 +78,68 @@ export function auditStoreContract(open: () => Promise<{ store: AuditStore } & A
       expect((await store.turnRecord(tenantId, turnId))?.replyText).toBe("as it was");
     });
 
+    it("are all kept, and numbered without a gap, however many write at once", async () => {
+      const tenantId = newId();
+      const added = await Promise.all(Array.from({ length: 20 }, () => addRecord(tenantId)));
+      const found = await store.turnRecords(tenantId, anyRecord, { rowsMax: 30 });
+      expect(found.map(({ item }) => item.turnId).toSorted()).toEqual(
+        added.map(({ turnId }) => turnId).toSorted(),
+      );
+      const links = await store.links(tenantId, 0n, 30);
+      expect(links.map(({ seq }) => Number(seq))).toEqual(added.map((_, i) => i + 1));
+      expect((await store.chainEnd(tenantId))?.seq).toBe(20n);
+      expect(await store.chainPart(tenantId, {})).toEqual({ first: 1n, last: 20n });
+    });
+
+    it("are copies: whoever changes what was read changes nothing that is kept", async () => {
+      const tenantId = newId();
+      const { record, turnId } = await addRecord(tenantId, { userText: "hello" });
+      const read = await store.turnRecord(tenantId, turnId);
+      if (read) Object.assign(read, { userText: "changed", sessionId: "changed" });
+      record.replyText = "changed";
+      expect(await store.turnRecord(tenantId, turnId)).toMatchObject({
+        userText: "hello",
+        replyText: "",
+        sessionId: "s-0",
+      });
+    });
+
+    it("keep what a newer release has put into them, as it is", async () => {
+      const tenantId = newId();
+      const newer = fromBinary(
+        TurnRecordSchema,
+        Buffer.concat([
+          toBinary(
+            TurnRecordSchema,
+            // A number that no outcome has yet, in the part that is encrypted.
+            create(TurnRecordSchema, { toolCalls: [{ name: "find", outcome: 99 as 1 }] }),
+          ),
+          unknownField,
+        ]),
+      );
+      const turnId = newId();
+      await addRecord(tenantId, { toolCalls: newer.toolCalls, $unknown: newer.$unknown, turnId });
+      const found = await store.turnRecord(tenantId, turnId);
+      expect(found?.toolCalls).toMatchObject([{ name: "find", outcome: 99 }]);
+      expect(found?.$unknown).toMatchObject([{ no: 32_767 }]);
+    });
+
+    it("lose what is personal when their customer is forgotten, also those that come later", async () => {
+      const tenantId = newId();
+      const before = await addRecord(tenantId, { userText: "hello", customerId: "c-9" });
+      const other = await addRecord(tenantId, { userText: "hello" });
+      expect(await store.forget(tenantId, "c-9")).toEqual({ records: 1, destroyed: true });
+      expect((await store.forget(tenantId, "c-9")).destroyed).toBe(false);
+      expect((await store.forget(newId(), "c-0")).destroyed).toBe(false);
+      const after = await addRecord(tenantId, { userText: "me again", customerId: "c-9" });
+      for (const { turnId } of [before, after])
+        expect(await store.turnRecord(tenantId, turnId)).toMatchObject({
+          userText: "",
+          personalErased: true,
+        });
+      expect((await store.turnRecord(tenantId, other.turnId))?.userText).toBe("hello");
+    });
+
     it("are filtered by session, agent, customer and time", async () => {
       const tenantId = newId();
       const one = await addRecord(tenantId, { sessionId: "s-1", agentId: "a-1" });
@@ -102,6 +166,16 @@ export function auditStoreContract(open: () => Promise<{ store: AuditStore } & A
     });
   });
 
+  it("knows nothing of a tenant who was never there", async () => {
+    const nobody = newId();
+    expect(await store.turnRecords(nobody, anyRecord, { rowsMax: 9 })).toEqual([]);
+    expect(await store.auditEvents(nobody, anyEvent, { rowsMax: 9 })).toEqual([]);
+    expect(await store.chainPart(nobody, {})).toBeUndefined();
+    expect(await store.chainEnd(nobody)).toBeUndefined();
+    expect(await store.links(nobody, 0n, 9)).toEqual([]);
+    expect(await store.unchained(nobody, {})).toBeUndefined();
+  });
+
   describe("audit events", () => {
     it("are kept once for any number of deliveries", async () => {
       const tenantId = newId();
@@ -119,6 +193,19 @@ export function auditStoreContract(open: () => Promise<{ store: AuditStore } & A
       const [found] = await store.auditEvents(tenantId, anyEvent, { rowsMax: 9 });
       expect(found?.item.id).toBe(event.id);
       expect(found?.place.at).toEqual(event.occurredAt);
+    });
+
+    it("keep what a newer release has put into them, and are copies", async () => {
+      const tenantId = newId();
+      const newer = fromBinary(AuditEventSchema, unknownField);
+      const { audited } = await addEvent(tenantId, { $unknown: newer.$unknown });
+      const read = async () =>
+        (await store.auditEvents(tenantId, anyEvent, { rowsMax: 9 })).map(({ item }) => item);
+      const [first] = await read();
+      expect(first?.$unknown).toMatchObject([{ no: 32_767 }]);
+      if (first) first.actor = "changed";
+      audited.actor = "changed";
+      expect(await read()).toMatchObject([{ actor: "olga" }]);
     });
 
     it("are filtered by thing, action and time", async () => {
@@ -151,6 +238,9 @@ export function auditStoreContract(open: () => Promise<{ store: AuditStore } & A
     });
   });
 }
+
+/** Field 32767, three bytes: nobody knows it yet. */
+const unknownField = Buffer.from([0xfa, 0xff, 0x0f, 3, 1, 2, 3]);
 
 const noon = new Date("2026-11-20T12:00:00Z");
 const minute = (n: number) => new Date(noon.getTime() + n * 60_000);

@@ -74,6 +74,15 @@ export interface AuditStore {
   droppedBefore(): Promise<Date | undefined>;
   /** An entry's record or event as it can be read now; undefined when it was dropped. */
   readLink(tenantId: string, link: Link): Promise<TurnRecord | AuditEvent | undefined>;
-  /** Destroys the customer's key for good. How many records were under it, and whether it was there. */
-  forget(tenantId: string, customerId: string): Promise<{ records: number; destroyed: boolean }>;
+  /**
+   * Destroys the customer's key for good, and what this service gave up of the customer's events. How
+   * many records were under it, and whether it was there. A dry run only counts.
+   */
+  forget(
+    tenantId: string,
+    customerId: string,
+    dryRun?: boolean,
+  ): Promise<{ records: number; destroyed: boolean }>;
+  /** The same for every customer of the tenant; with how many keys there were. */
+  forgetAll(tenantId: string, dryRun: boolean): Promise<{ records: number; keys: number }>;
 }

@@ -3,7 +3,7 @@ import type { Clock } from "@soldier/kernel/clock";
 import { LRUCache } from "lru-cache";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql } from "postgres";
-import { type MasterKey, newKey, opened, sealed } from "../domain/seal.ts";
+import { type MasterKey, newKey, opened, sealed } from "@soldier/kernel/seal";
 
 /** The keys that what is personal in records is encrypted under, one for each customer. */
 export interface CustomerKeys {
@@ -11,6 +11,8 @@ export interface CustomerKeys {
   forWriting(tenantId: string, customerId: string): Promise<Uint8Array | undefined>;
   /** Undefined when there is none, or none any more. */
   forReading(tenantId: string, customerId: string): Promise<Uint8Array | undefined>;
+  /** Customers of the tenant whose keys there are. */
+  customers(tenantId: string): Promise<readonly string[]>;
   /** Destroys the key, also one that is yet to be made. Resolves to false when there was none to destroy. */
   destroy(tenantId: string, customerId: string): Promise<boolean>;
 }
@@ -44,7 +46,8 @@ export function postgresCustomerKeys(
         "records are encrypted under another key of the deployment: set [audit] encryption_key to what it was",
         { reason: "ENCRYPTION_KEY_WRONG" },
       );
-    const key = master ? opened(master.key, row.key, name) : row.key;
+    // A copy: the driver's is a piece of all that came with it, which would be kept as well.
+    const key = new Uint8Array(master ? opened(master.key, row.key, name) : row.key);
     kept.set(name, key);
     return key;
   }
@@ -80,6 +83,13 @@ export function postgresCustomerKeys(
     async forReading(tenantId, customerId) {
       const name = nameOf(tenantId, customerId);
       return kept.get(name) ?? unwrapped(await read(tenantId, customerId), name);
+    },
+
+    async customers(tenantId) {
+      const sql = tenantSql(pool, tenantId);
+      const rows = await sql<{ customer_id: string }[]>`
+        select customer_id from customer_keys where tenant_id = ${tenantId} and key is not null`;
+      return rows.map(({ customer_id }) => customer_id);
     },
 
     async destroy(tenantId, customerId) {

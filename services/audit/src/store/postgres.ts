@@ -1,12 +1,17 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { Erasing } from "@soldier/events/bus";
+import { eraseDeadLetters } from "@soldier/events/dead-letters";
+import { type Event, messageOf } from "@soldier/events/event";
 import { notedOnce } from "@soldier/events/inbox";
+import { turnCommittedTopic } from "@soldier/events/topics";
 import { AuditEventSchema } from "@soldier/proto/audit/v1/audit_service";
 import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
+import { rowDamaged, storedMessage } from "@soldier/storage/stored-message";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Fragment, Sql } from "postgres";
 import { joined, parted } from "../domain/personal.ts";
-import { opened, sealed } from "../domain/seal.ts";
+import { opened, sealed } from "@soldier/kernel/seal";
 import type { AuditStore, Interval, Slice } from "./audit-store.ts";
 import { readLinks, readUnchained } from "./chain-rows.ts";
 import type { CustomerKeys } from "./customer-keys.ts";
@@ -108,7 +113,7 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
           ${within(sql, sql`occurred_at`, filter)} ${after(sql, sql`(occurred_at, id)`, slice)}
         order by occurred_at desc, id desc limit ${slice.rowsMax}`;
       return rows.map(({ at, id, event }) => ({
-        item: fromBinary(AuditEventSchema, event),
+        item: storedMessage(AuditEventSchema, event, { table: "audit.audit_events", id }),
         place: { at, id },
       }));
     },
@@ -142,30 +147,74 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
 
     async readLink(tenantId, { kind, id, content }) {
       if (!content) return undefined;
-      if (kind === "event") return fromBinary(AuditEventSchema, content.record);
-      const { customerId } = fromBinary(TurnRecordSchema, content.record);
+      if (kind === "event")
+        return storedMessage(AuditEventSchema, content.record, { table: "audit.audit_events", id });
+      const kept = { table: "audit.turn_records", id };
+      const { customerId } = storedMessage(TurnRecordSchema, content.record, kept);
       return await readable(tenantId, { ...content, customer_id: customerId, turn_id: id });
     },
 
-    async forget(tenantId, customerId) {
+    async forget(tenantId, customerId, dryRun = false) {
       const sql = tenantSql(pool, tenantId);
-      const destroyed = await keys.destroy(tenantId, customerId);
+      const destroyed = dryRun
+        ? (await keys.forReading(tenantId, customerId)) !== undefined
+        : await keys.destroy(tenantId, customerId);
+      if (!dryRun) await eraseDeadLetters(sql, eventsOf(tenantId, customerId));
       const [row] = await sql<{ records: number }[]>`
         select count(*)::int as records from turn_records
         where tenant_id = ${tenantId} and customer_id = ${customerId} and personal is not null`;
       return { records: row?.records ?? 0, destroyed };
+    },
+
+    async forgetAll(tenantId, dryRun) {
+      const sql = tenantSql(pool, tenantId);
+      const [row] = await sql<{ records: number }[]>`
+        select count(*)::int as records from turn_records r
+        where tenant_id = ${tenantId} and personal is not null and exists (
+          select from customer_keys k
+          where k.tenant_id = r.tenant_id and k.customer_id = r.customer_id and k.key is not null)`;
+      const held = await keys.customers(tenantId);
+      if (!dryRun) {
+        for (const customerId of held) await keys.destroy(tenantId, customerId);
+        await eraseDeadLetters(sql, eventsOf(tenantId, undefined));
+      }
+      return { records: row?.records ?? 0, keys: held.length };
     },
   };
 
   /** With what is personal, as long as there is the key to it. */
   async function readable(tenantId: string, row: RecordRow): Promise<TurnRecord> {
     const { record, personal, customer_id: customerId, turn_id: turnId } = row;
-    if (personal === null) return fromBinary(TurnRecordSchema, record);
+    const kept = { table: "audit.turn_records", id: turnId };
+    const rest = storedMessage(TurnRecordSchema, record, kept);
+    if (personal === null) return rest;
     const key = personal.length > 0 ? await keys.forReading(tenantId, customerId) : undefined;
-    if (key) return joined(record, opened(key, personal, `${tenantId} ${turnId}`));
-    const rest = fromBinary(TurnRecordSchema, record);
+    if (key) return joined(record, unsealed(key, personal, tenantId, turnId));
     rest.personalErased = true;
     return rest;
+  }
+}
+
+/** Turns of one customer, or of all. */
+function eventsOf(tenantId: string, customerId: string | undefined): Erasing {
+  const matches = (event: Event) => {
+    try {
+      return (
+        customerId === undefined || messageOf(turnCommittedTopic, event).customerId === customerId
+      );
+    } catch {
+      return false; // no turn at all: nobody's
+    }
+  };
+  return { topic: turnCommittedTopic.name, tenantId, matches };
+}
+
+function unsealed(key: Uint8Array, box: Uint8Array, tenantId: string, turnId: string): Uint8Array {
+  try {
+    return opened(key, box, `${tenantId} ${turnId}`);
+  } catch (error) {
+    const kept = { table: "audit.turn_records", id: turnId };
+    throw rowDamaged(kept, "can't be decrypted by its customer's key", error);
   }
 }
 

@@ -33,6 +33,7 @@ const codes: Readonly<Record<FaultKind, readonly [status: number, code: string]>
   unavailable: [503, "UNAVAILABLE"],
   unimplemented: [501, "UNIMPLEMENTED"],
   internal: [500, "INTERNAL"],
+  "data-loss": [500, "DATA_LOSS"],
 };
 
 /** Where HTTP is more precise than the kind. */
@@ -42,6 +43,7 @@ const statuses: Readonly<Record<string, number>> = {
   MEDIA_TYPE_UNSUPPORTED: 415,
   METHOD_NOT_ALLOWED: 405,
   ETAG_MISMATCH: 412,
+  OVERLOADED: 503,
 };
 
 /** What the caller gets for a failure. Of anything but a Fault only that it happened. */

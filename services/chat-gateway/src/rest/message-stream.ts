@@ -52,13 +52,13 @@ export async function sendStream(
   };
   const heart = setInterval(() => {
     begin();
-    res.write(format.heartbeat);
+    if (!res.writableNeedDrain) res.write(format.heartbeat);
   }, heartbeatMs);
   try {
     for await (const message of messages) {
       begin();
       const { name, json } = eventOf(schema, message);
-      await written(res, format.message(name, json, ++number));
+      await written(res, format.message(name, json, ++number), heartbeatMs * missedHeartbeats);
     }
     begin();
     res.end();
@@ -81,8 +81,13 @@ function eventOf(schema: DescMessage, message: Message): { name: string; json: J
   return name === undefined ? { name: "message", json } : { name, json: json[name] ?? null };
 }
 
+/** A reader who takes nothing for so many heartbeats is cut off: it holds a place among all calls. */
+const missedHeartbeats = 4;
+
 /** Waits for a slow reader, so that what it has not read yet does not pile up here. */
-async function written(res: ServerResponse, text: string): Promise<void> {
+async function written(res: ServerResponse, text: string, patienceMs: number): Promise<void> {
   if (res.write(text) || res.destroyed) return;
+  const patience = setTimeout(() => res.destroy(), patienceMs);
   await Promise.race([once(res, "drain"), once(res, "close")]);
+  clearTimeout(patience);
 }

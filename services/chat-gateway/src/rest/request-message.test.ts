@@ -121,7 +121,7 @@ describe("a request", () => {
       MemoryService,
       "WalkGraph",
       { path: ["e"], query: "as_of=1" },
-      "as_of: there is no such parameter; there are depth_max, as_of",
+      "as_of: there is no such parameter; there are depth_max, as_of, group_id, relationships_max",
     ],
     [
       "a body that is no rule",

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Message } from "@bufbuild/protobuf";
 import { createContextValues, type Interceptor } from "@connectrpc/connect";
+import type { Admission } from "@soldier/chassis/admission";
 import { isStreaming, isUnary } from "@soldier/chassis/around";
 import { currentCall } from "@soldier/chassis/current";
 import { dispatch } from "@soldier/chassis/dispatch";
@@ -25,6 +26,7 @@ export interface RestParts {
   /** The handlers; REST calls them as the other protocols do. */
   readonly routes: readonly Route[];
   readonly authenticate: IdentityFrom;
+  readonly admission: Admission;
   /** Documents that anyone may read, by path. */
   readonly documents: ReadonlyMap<string, { readonly type: string; readonly text: string }>;
   readonly allowedOrigins: readonly string[];
@@ -51,15 +53,22 @@ export function rest(parts: RestParts): HttpHandler {
     const match = matchOf(table, pathname);
     const route = routeOf(match.found, req);
     const identity = await parts.authenticate(headersOf(req));
-    await actingAs(identity, async () => {
-      const body = route.body && (await jsonBody(req, parts.bodySizeMaxBytes));
-      const message = requestMessage(route, {
-        pathValues: match.values,
-        query: searchParams,
-        body,
+    const { tenantId } = identity;
+    // Before the body, which may be large.
+    const place = await parts.admission.enter({ tenantId, signal: currentCall().signal });
+    try {
+      await actingAs(identity, async () => {
+        const body = route.body && (await jsonBody(req, parts.bodySizeMaxBytes));
+        const message = requestMessage(route, {
+          pathValues: match.values,
+          query: searchParams,
+          body,
+        });
+        await respond(route, message, req, res);
       });
-      await respond(route, message, req, res);
-    });
+    } finally {
+      place.leave();
+    }
   }
 
   async function respond(

@@ -89,6 +89,25 @@ describe("a draft", () => {
     expect(found(json)).toEqual([]);
     expect(found(json, "warnings")).toContain("templates/x.text NAME_UNKNOWN");
   });
+
+  it("accepts how a defined field is known, by what is known of that", () => {
+    const says = (text: string, conditions = "") => {
+      const json = desk();
+      json.field_definitions.push({ name: "address" });
+      json.templates.push({ name: "x", text, conditions });
+      return found(json);
+    };
+    expect(says("{provenance.address.note}", "provenance.address.age_days > 365")).toEqual([]);
+    for (const text of [
+      "{provenance.address}",
+      "{provenance.address.nte}",
+      "{provenance.adress.note}",
+    ])
+      expect(says(text)).toEqual(["templates/x.text NAME_UNKNOWN"]);
+    expect(says("hello", "provenance.adress.age_days > 365")).toEqual([
+      "templates/x.conditions NAME_UNKNOWN",
+    ]);
+  });
 });
 
 describe("a scenario", () => {

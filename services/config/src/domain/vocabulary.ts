@@ -26,13 +26,35 @@ const expressionRoots = new Map<string, readonly string[] | undefined>([
   ["customer", undefined],
   ["agent", undefined],
   ["profile", undefined],
+  ["provenance", undefined],
   ["variables", undefined],
   ["fields", undefined],
   ["results", undefined],
   ["message", ["text"]],
   ["context", ["intent", "topic", "sentiment"]],
 ]);
-const pathRoots = ["profile", "fields", "variables", "results", "session", "customer", "agent"];
+const pathRoots = [
+  "profile",
+  "provenance",
+  "fields",
+  "variables",
+  "results",
+  "session",
+  "customer",
+  "agent",
+];
+/** What can be said of how a field is known. */
+const provenanceKeys = [
+  "state",
+  "note",
+  "source",
+  "recorded_on",
+  "verified_on",
+  "since",
+  "until",
+  "expires_on",
+  "age_days",
+];
 
 export function vocabularyOf(document: AgentDocument): Vocabulary {
   const profile = new Set(document.fieldDefinitions.map(({ name }) => name));
@@ -91,12 +113,16 @@ export function templateNames(notes: Notes, field: string, text: string): readon
 
 /** Notes when a path such as "profile.email" or "order.items[0]" leads nowhere. */
 export function checkPath(notes: Notes, field: string, path: string, known: Vocabulary): void {
-  const [root = "", key] = segmentsOf(path);
+  const [root = "", key, detail] = segmentsOf(path);
   if (!pathRoots.includes(root)) return checkBareName(notes, field, root, known);
   if (key === undefined)
     return notes.wrong(field, "NAME_UNKNOWN", `{${path}} needs a name after it: {${root}.…}`);
   if (root === "session" && !sessionKeys.includes(key))
     return checkKey(notes, field, { root: "fields", key }, known);
+  if (root === "provenance" && (detail === undefined || !provenanceKeys.includes(detail))) {
+    const text = unknownName(`key of {${root}.${key}.…}`, detail ?? "", provenanceKeys);
+    return notes.wrong(field, "NAME_UNKNOWN", text);
+  }
   return checkKey(notes, field, { root, key }, known);
 }
 
@@ -137,7 +163,7 @@ function checkKey(
     if (!names.has(key)) notes.wrong(field, "NAME_UNKNOWN", unknownName(kind, key, names));
   };
   if (root === "variables") must("variable", known.variables);
-  if (root === "profile") must("field definition", known.profile);
+  if (root === "profile" || root === "provenance") must("field definition", known.profile);
   if (root === "results") must("tool", known.tools);
   // Tools may set fields of the session that nobody declares.
   if (root === "fields" && !known.fields.has(key)) {

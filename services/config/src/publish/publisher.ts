@@ -1,4 +1,4 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Embedder } from "@soldier/ai/embedder";
 import type { Identity } from "@soldier/chassis/identity";
@@ -12,6 +12,7 @@ import {
   BundleSchema,
   type PublishStage,
 } from "@soldier/proto/config/v1/bundle";
+import { storedMessage } from "@soldier/storage/stored-message";
 import { LRUCache } from "lru-cache";
 import { bundleOf, compiled, type Compiled, draftOf } from "../domain/bundle.ts";
 import { textsOf } from "../domain/matched-texts.ts";
@@ -117,7 +118,7 @@ export function publisher(parts: PublisherParts): Publisher {
     run: Stages,
   ): Promise<Published> {
     const { tenantId, subject } = identity;
-    const { contentHash } = candidate.compiled;
+    const { contentHash, draft } = candidate.compiled;
     const at = clock.now();
     const live = await run.run("write", () =>
       store.publish(tenantId, agent.id, (now) => {
@@ -153,7 +154,13 @@ export function publisher(parts: PublisherParts): Publisher {
           embeddingModel: embedder.model,
           draftEtag,
           bundle,
-          events: [configPublished(identity, agent, version, at), audited(identity, act, at)],
+          events: [
+            configPublished(identity, agent, version, at, {
+              definitions: draft.fieldDefinitions,
+              memoryKeepDays: draft.agent?.settings?.memoryKeepDays ?? 0,
+            }),
+            audited(identity, act, at),
+          ],
         };
         return { publication, result: { version, contentHash } };
       }),
@@ -202,7 +209,8 @@ export function publisher(parts: PublisherParts): Publisher {
       if (cached) return cached;
       const bytes = await store.bundle(tenantId, id, version);
       if (!bytes) throw versionNotFound(slug, version);
-      const bundle = fromBinary(BundleSchema, new Uint8Array(bytes));
+      const kept = { table: "config.agent_versions", id: `${id} version ${version}` };
+      const bundle = storedMessage(BundleSchema, new Uint8Array(bytes), kept);
       // A copy of its own, so that whoever reads it as float32 finds it aligned.
       if (bundle.embeddings) bundle.embeddings.vectors = bundle.embeddings.vectors.slice();
       bundles.set(key, bundle);

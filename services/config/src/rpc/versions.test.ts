@@ -1,3 +1,5 @@
+import { create } from "@bufbuild/protobuf";
+import { AgentSettingsSchema } from "@soldier/proto/config/v1/agent";
 import { deterministicEmbedder } from "@soldier/ai/deterministic";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
@@ -36,6 +38,10 @@ describeOn("versions", testDatabase(), (backend) => {
     it("makes the draft live, and tells it once, with the stages that it went through", async () => {
       const { calls, say, said, tenantId } = await published();
       await say("Good day! {phone}");
+      const { agent } = await calls.getAgent(a);
+      await calls.updateAgent({
+        agent: { ...agent!, settings: create(AgentSettingsSchema, { memoryKeepDays: 90 }) },
+      });
       expect(await said()).toContain("Hello!");
       const { version, stages, contentHash } = await calls.publishAgent({ ...a, comment: "new" });
       expect(version).toBe(2n);
@@ -53,6 +59,7 @@ describeOn("versions", testDatabase(), (backend) => {
         { version: 1n },
       ]);
       const events = await under.committed(tenantId);
+      expect(events.published.map(({ memoryKeepDays }) => memoryKeepDays)).toEqual([0, 90]);
       expect(events.published.map((event) => [event.agentSlug, event.version])).toEqual([
         ["desk", 1n],
         ["desk", 2n],

@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Event, newEvent } from "@soldier/events/event";
 import { configPublishedTopic } from "@soldier/events/topics";
@@ -192,6 +192,72 @@ export function configStoreContract(open: () => Promise<StoreUnderTest>): void {
     });
   });
 
+  it("knows nothing of an agent that was never there", async () => {
+    const { tenantId, agent } = await made();
+    const nobody = newId();
+    expect(await store.agent(tenantId, nobody)).toBeUndefined();
+    expect(await store.agent(tenantId, "nobody")).toBeUndefined();
+    expect(await store.draft(tenantId, nobody)).toBeUndefined();
+    expect(await store.resource(tenantId, nobody, "rules", "a")).toBeUndefined();
+    expect(await store.resource(tenantId, agent.id, "rules", "a")).toBeUndefined();
+    expect(await store.resources(tenantId, nobody, "rules", wholePage)).toEqual([]);
+    expect(await store.versions(tenantId, nobody, wholePage)).toEqual([]);
+    expect(await store.publish(tenantId, nobody, () => ({ result: "seen" }))).toBeUndefined();
+    expect(await store.bundle(tenantId, agent.id, 1n)).toBeUndefined();
+    expect(await store.values(tenantId, nobody, { variable: "" }, wholePage)).toEqual([]);
+    expect(await store.valuesInForce(tenantId, nobody, at)).toEqual([]);
+  });
+
+  it("gives copies, and keeps one of what it is given", async () => {
+    const given = rule("a");
+    const { tenantId, agent } = await made(undefined, given);
+    const stored = publication(1n);
+    await store.publish(tenantId, agent.id, () => ({ publication: stored, result: undefined }));
+    const bundle = [...stored.bundle];
+    for (const message of [given.resource, agent]) message.name = "changed";
+    stored.bundle.fill(0);
+    const read = async () => ({
+      agent: await store.agent(tenantId, agent.id),
+      rule: await store.resource(tenantId, agent.id, "rules", "a"),
+      draft: await store.draft(tenantId, agent.id),
+      bundle: [...((await store.bundle(tenantId, agent.id, 1n)) ?? [])],
+    });
+    const first = await read();
+    const before = structuredClone(first);
+    for (const message of [first.agent, first.rule, first.draft?.document.agent])
+      if (message) message.name = "changed";
+    first.draft?.document.rules.pop();
+    expect(await read()).toEqual(before);
+    expect(before.bundle).toEqual(bundle);
+    expect(before.rule?.name).toBe("a");
+  });
+
+  it("keeps what a newer release has put into a draft, as it is", async () => {
+    const id = newId();
+    const written = create(RuleSchema, {
+      id,
+      name: "newer",
+      application: 99 as 1, // a number that has no name yet
+    });
+    // Field 32767, three bytes: nobody knows it yet.
+    const unknown = Buffer.from([0xfa, 0xff, 0x0f, 3, 1, 2, 3]);
+    const resource = fromBinary(
+      RuleSchema,
+      Buffer.concat([toBinary(RuleSchema, written), unknown]),
+    );
+    const { tenantId, agent } = await made(undefined, { collection: "rules", resource });
+    const kept = { id, application: 99, $unknown: [{ no: 32_767 }] };
+    expect(await store.resource(tenantId, agent.id, "rules", "newer")).toMatchObject(kept);
+    // Edited by this release, it still has it.
+    await store.edit(tenantId, agent.id, (current) => {
+      const [rule1] = current?.document.rules ?? [];
+      if (!rule1) throw new Error("the rule is there");
+      return editOf({ written: [{ collection: "rules", resource: { ...rule1, action: "Act." } }] });
+    });
+    const edited = await store.resource(tenantId, agent.id, "rules", id);
+    expect(edited).toMatchObject({ ...kept, action: "Act." });
+  });
+
   describe("a tenant", () => {
     it("never sees another's", async () => {
       const { tenantId, agent } = await made(undefined, rule("a"));
@@ -231,6 +297,21 @@ export function configStoreContract(open: () => Promise<StoreUnderTest>): void {
         after = [last.name];
       }
       expect(seen).toEqual(["a", "a-b", "a1", "a_b", "ab", "b"]);
+      const all = [agent.slug];
+      for (let n = 0; n < 4; n++) all.push((await made(tenantId)).agent.slug);
+      const slugs: string[] = [];
+      for (let after: readonly string[] | undefined; ;) {
+        const page = await store.agents(tenantId, { after, limit: 2 });
+        slugs.push(...page.map(({ slug }) => slug));
+        const last = page.at(-1);
+        if (!last) break;
+        after = [last.slug];
+      }
+      expect(slugs).toEqual(all.toSorted());
+    });
+
+    it("of agents end with the last", async () => {
+      const { tenantId } = await made();
       const [first] = await store.agents(tenantId, { after: undefined, limit: 1 });
       expect(await store.agents(tenantId, { after: [first!.slug], limit: 1 })).toEqual([]);
     });

@@ -1,8 +1,9 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ResourceMetaSchema } from "@soldier/proto/common/v1/resource";
 import { type Agent, AgentSchema } from "@soldier/proto/config/v1/agent";
 import { type AgentVersion, AgentVersionSchema } from "@soldier/proto/config/v1/bundle";
+import { storedMessage } from "@soldier/storage/stored-message";
 import { type Collection, kindOf, type Resource } from "../domain/kinds.ts";
 import type { LiveVersion } from "./config-store.ts";
 
@@ -42,7 +43,7 @@ export interface VersionRow {
 }
 
 export function agentFrom(row: AgentRow): Agent {
-  const agent = fromBinary(AgentSchema, row.body);
+  const agent = storedMessage(AgentSchema, row.body, { table: "config.agents", id: row.id });
   agent.id = row.id;
   agent.meta = metaFrom(row, "");
   agent.publishedVersion = BigInt(row.published_version);
@@ -62,7 +63,8 @@ export function agentBody(agent: Agent): Uint8Array {
 
 export function resourceFrom(row: ResourceRow): Resource {
   // The kind says which message its rows hold; the union of kinds is lost on the descriptor only.
-  const resource = fromBinary(kindOf(row.kind).schema, row.body) as Resource;
+  const kept = { table: "config.resources", id: row.id };
+  const resource = storedMessage(kindOf(row.kind).schema, row.body, kept) as Resource;
   resource.id = row.id;
   resource.meta = metaFrom(row, row.agent_id);
   return resource;

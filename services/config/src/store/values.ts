@@ -1,7 +1,12 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { addToOutbox } from "@soldier/events/outbox";
-import { VariableLevel, VariableValueSchema } from "@soldier/proto/config/v1/template";
+import {
+  VariableLevel,
+  type VariableValue,
+  VariableValueSchema,
+} from "@soldier/proto/config/v1/template";
+import { storedMessage } from "@soldier/storage/stored-message";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql } from "postgres";
 import type { ConfigStore } from "./config-store.ts";
@@ -11,6 +16,14 @@ type Values = Pick<ConfigStore, "setValue" | "values" | "valuesInForce">;
 
 /** The agent_id of what is the whole tenant's. */
 const tenants = "";
+
+interface ValueRow {
+  readonly agent_id: string;
+  readonly variable: string;
+  readonly level: number;
+  readonly key: string;
+  readonly body: Uint8Array;
+}
 
 export function postgresValues(pool: Sql): Values {
   return {
@@ -53,23 +66,28 @@ export function postgresValues(pool: Sql): Values {
     async values(tenantId, agentId, { variable }, { after, limit }) {
       const sql = tenantSql(pool, tenantId);
       const [name = "", level = "0", key = ""] = after ?? [];
-      const rows = await sql<{ body: Uint8Array }[]>`
-        select body from variable_values
+      const rows = await sql<ValueRow[]>`
+        select agent_id, variable, level, key, body from variable_values
         where tenant_id = ${tenantId} and agent_id in (${tenants}, ${agentId})
           ${variable ? sql`and variable = ${variable}` : sql``}
           and (variable, level, key) > (${name}, ${level}, ${key})
         order by variable, level, key limit ${limit}`;
-      return rows.map(({ body }) => fromBinary(VariableValueSchema, body));
+      return rows.map(valueFrom);
     },
 
     async valuesInForce(tenantId, agentId, at) {
       const sql = tenantSql(pool, tenantId);
-      const rows = await sql<{ body: Uint8Array }[]>`
-        select body from variable_values
+      const rows = await sql<ValueRow[]>`
+        select agent_id, variable, level, key, body from variable_values
         where tenant_id = ${tenantId} and agent_id in (${tenants}, ${agentId})
           and (expires_at is null or expires_at > ${at})
         order by variable, level, key`;
-      return rows.map(({ body }) => fromBinary(VariableValueSchema, body));
+      return rows.map(valueFrom);
     },
   };
+}
+
+function valueFrom({ agent_id: agentId, variable, level, key, body }: ValueRow): VariableValue {
+  const id = `${agentId || "the tenant"}, ${variable}, level ${level}, key "${key}"`;
+  return storedMessage(VariableValueSchema, body, { table: "config.variable_values", id });
 }

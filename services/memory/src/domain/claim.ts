@@ -1,4 +1,5 @@
-import type { JsonValue } from "@bufbuild/protobuf";
+import { createHash } from "node:crypto";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 
 /** What a claim does: says that something is so, that it no longer is, or that it never was. */
 export type ClaimKind = "assert" | "end" | "retract";
@@ -37,6 +38,8 @@ export interface NewClaim {
   readonly authority: Authority;
   readonly confidence: number;
   readonly extractor: string;
+  /** What else an ASSERT says of its fact, by name; undefined: nothing. */
+  readonly attributes?: JsonObject | undefined;
 }
 
 /** A claim as stored. Nothing of it ever changes. */
@@ -63,9 +66,25 @@ export function valueKey(value: ClaimValue): string {
   return value.kind === "entity" ? `e:${value.id}` : `l:${canonicalJson(value.json)}`;
 }
 
-function canonicalJson(json: JsonValue): string {
+/** The same text for the same JSON: keys of objects have no order. */
+export function canonicalJson(json: JsonValue): string {
   if (Array.isArray(json)) return `[${json.map(canonicalJson).join(",")}]`;
   if (json === null || typeof json !== "object") return JSON.stringify(json);
   const entries = Object.entries(json).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${canonicalJson(each)}`).join(",")}}`;
+}
+
+/**
+ * The id of what is said where: reading an episode again stores nothing anew. Another extractor, or
+ * another version of it, says it anew.
+ */
+export function claimIdOf(groupId: string, claim: Omit<NewClaim, "id">, round = 0): string {
+  const { episodeId, extractor, spanStart, spanEnd, kind, subject, predicate, value, target } =
+    claim;
+  const said = [subject, predicate, value ? valueKey(value) : "", target ?? ""];
+  const place = [groupId, episodeId, extractor, spanStart, spanEnd, kind];
+  const attributes = Object.keys(claim.attributes ?? {}).length > 0 ? [claim.attributes ?? {}] : [];
+  const more = [...attributes.map(canonicalJson), ...(round > 0 ? [round] : [])];
+  const parts = [...place, ...said, ...more];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }

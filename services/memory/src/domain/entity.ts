@@ -7,6 +7,12 @@ export interface Entity {
   readonly aliases: readonly string[];
 }
 
+/** An entity that is about to be stored, or named anew. */
+export interface NewEntity extends Entity {
+  /** Episodes that speak of it, beside those of its claims: added to those that are known. */
+  readonly mentionedIn?: readonly string[];
+}
+
 /** An entity as stored. */
 export interface StoredEntity extends Entity {
   /** Who stands for it now: itself unless it was merged. */

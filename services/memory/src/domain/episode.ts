@@ -31,10 +31,23 @@ export interface Episode extends NewEpisode {
   readonly revision: number;
 }
 
+/** The stages of an episode's ingestion, each with a status and tries of its own. */
+export const stageNames = [
+  "stored",
+  "embedded",
+  // By the model that is to follow the one in force.
+  "embedded_next",
+  "extracted",
+  "resolved",
+  "summarised",
+] as const;
+export type StageName = (typeof stageNames)[number];
+
 /** How a stage of an episode's ingestion stands. */
 export interface Stage {
-  readonly name: "stored" | "embedded";
-  readonly status: "pending" | "done" | "failed";
+  readonly name: StageName;
+  /** Failed is tried again; parked is held for a person; waiting is not due before there are more turns. */
+  readonly status: "pending" | "done" | "failed" | "parked" | "waiting";
   readonly attempts: number;
   /** Reason of the last failure; empty when there was none. */
   readonly failed: string;
@@ -60,9 +73,9 @@ export function violations(episode: NewEpisode): readonly FieldViolation[] {
   return found;
 }
 
-/** The text without the one character that PostgreSQL cannot store. */
+/** The text without what PostgreSQL cannot store: NUL, and halves of characters. */
 export function storableText(text: string): string {
-  return text.replaceAll("\0", "");
+  return text.toWellFormed().replaceAll("\0", "");
 }
 
 const speakers: Record<EpisodeRole, string> = {
@@ -74,6 +87,11 @@ const speakers: Record<EpisodeRole, string> = {
 
 /** A line of a transcript: "Ana Silva: I'll be late". */
 const ownSpeaker = /^(\p{Lu}[\p{L}'.-]*(?: \p{Lu}[\p{L}'.-]*){0,2}): /u;
+
+/** Who speaks by the text's own word; empty when it does not say. */
+export function namedSpeaker(text: string): string {
+  return ownSpeaker.exec(text)?.[1] ?? "";
+}
 
 const day = new Intl.DateTimeFormat("en-GB", {
   day: "numeric",

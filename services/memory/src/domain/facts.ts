@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { JsonObject } from "@bufbuild/protobuf";
 import { canonicaliser, type Merge } from "./canonical.ts";
 import {
   authorities,
@@ -72,6 +73,8 @@ export interface Fact {
   /** The strongest of its claims. */
   readonly authority: Authority;
   readonly confirmedAt: number;
+  /** What else its claims say, of each name what was recorded last. */
+  readonly attributes: JsonObject;
 }
 
 /** An ASSERT or END under the names that stand for its own. */
@@ -131,7 +134,10 @@ export function standing(said: Sayings, recordedAt: number): readonly Claim[] {
   );
 }
 
-/** A retract that names no claim is of all that was said before it of the same thing. */
+/**
+ * A retract that names no claim is of all that was said before it of the same thing, under the same
+ * name: what it took back does not change when names become one.
+ */
 function takesBack(retract: Claim, claim: Claim): boolean {
   return (
     claim.recordedAt < retract.recordedAt &&
@@ -278,7 +284,15 @@ function factOf(parts: FactParts): Fact {
       authorities[Math.max(...sources.map(({ authority }) => authorities.indexOf(authority)))] ??
       "inferred",
     confirmedAt: Math.max(...sources.map(({ saidAt }) => saidAt.getTime())),
+    attributes: attributesOf(sources),
   };
+}
+
+function attributesOf(sources: readonly Claim[]): JsonObject {
+  const inOrder = sources.toSorted(
+    (a, b) => a.recordedAt.getTime() - b.recordedAt.getTime() || (a.id < b.id ? -1 : 1),
+  );
+  return Object.fromEntries(inOrder.flatMap(({ attributes = {} }) => Object.entries(attributes)));
 }
 
 /** 128 bits of SHA-256, as a UUID: parts can't run into each other. */

@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { toJson } from "@bufbuild/protobuf";
+import { type JsonObject, toJson } from "@bufbuild/protobuf";
 import { type Timestamp, timestampDate, ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { FieldViolation } from "@soldier/kernel/fault";
 import { isId, newId } from "@soldier/kernel/ids";
@@ -12,9 +11,9 @@ import {
 import {
   type Authority,
   type ClaimKind,
+  claimIdOf,
   type ClaimValue,
   type NewClaim,
-  valueKey,
 } from "../domain/claim.ts";
 
 /** Reads a claim, or says by the message's fields why it can't be stored. */
@@ -37,18 +36,11 @@ export function newClaim(message: ClaimMessage): NewClaim | readonly FieldViolat
     authority: authorityNames[message.authority] ?? "inferred",
     confidence: message.confidence,
     extractor: message.extractor || "operator",
+    attributes: message.attributes,
   };
-  return { ...claim, id: message.id || derivedId(message.groupId, claim) };
-}
-
-/** What is said where: so that reading an episode again stores nothing anew. An operator's word is new each time. */
-function derivedId(groupId: string, claim: Omit<NewClaim, "id">): string {
-  const { episodeId, extractor, spanStart, spanEnd, kind, subject, predicate, value, target } =
-    claim;
-  if (episodeId === undefined) return newId();
-  const said = [subject, predicate, value ? valueKey(value) : "", target ?? ""];
-  const parts = [groupId, episodeId, extractor, spanStart, spanEnd, kind, ...said];
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
+  // An operator's word is new each time.
+  const derived = () => (claim.episodeId ? claimIdOf(message.groupId, claim) : newId());
+  return { ...claim, id: message.id || derived() };
 }
 
 const lengthMax = 256;
@@ -100,12 +92,31 @@ function violations(claim: ClaimMessage): readonly FieldViolation[] {
     timestampDate(validFrom) >= timestampDate(validTo)
   )
     bad("valid_to", "must be after valid_from");
+  for (const problem of attributeProblems(claim.attributes)) bad("attributes", problem);
+  if (claim.attributes && kind !== MessageKind.ASSERT) bad("attributes", "are for assert");
   if (claim.episodeId !== "" && !isId(claim.episodeId))
     bad("episode_id", "must be an episode's id");
   if (claim.spanStart < 0 || claim.spanEnd < claim.spanStart)
     bad("span_end", "must not be before span_start, nor that before 0");
   if (!(claim.confidence >= 0 && claim.confidence <= 1)) bad("confidence", "must be 0 to 1");
   return found;
+}
+
+const attributesMax = 100;
+const attributesLengthMax = 16_384;
+
+function attributeProblems(attributes: JsonObject | undefined): readonly string[] {
+  if (!attributes) return [];
+  const given = Object.keys(attributes);
+  const json = JSON.stringify(attributes);
+  return [
+    given.length > attributesMax && `must be at most ${attributesMax}`,
+    given.some((name) => name === "" || name.length > lengthMax) &&
+      `must have names of 1 to ${lengthMax} characters`,
+    json.length > attributesLengthMax &&
+      `must have at most ${attributesLengthMax} characters as JSON`,
+    json.includes(String.raw`\u0000`) && "must not have NUL characters",
+  ].filter((problem) => problem !== false);
 }
 
 const [yearOne, yearLast] = [-62_135_596_800_000, Date.UTC(9999, 11, 31)]; // Date.UTC takes 1 for 1901

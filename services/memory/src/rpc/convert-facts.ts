@@ -1,4 +1,4 @@
-import { fromJson, type MessageInitShape } from "@bufbuild/protobuf";
+import { fromJson, type JsonObject, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate, timestampFromMs, ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   Authority as MessageAuthority,
@@ -42,6 +42,7 @@ export function claimMessage(
     confidence: claim.confidence,
     extractor: claim.extractor,
     ...(claim.recordedAt && { recordedAt: timestampFromDate(claim.recordedAt) }),
+    ...attributesMessage(claim.attributes),
   };
 }
 
@@ -49,7 +50,7 @@ export function parkedMessage(
   tenantId: string,
   parked: ParkedClaims,
 ): MessageInitShape<typeof ParkedClaimsSchema> {
-  const { id, groupId, factsEnded, factsHeld } = parked;
+  const { id, groupId, factsEnded, factsHeld, why } = parked;
   const claims = parked.claims.map((claim) => claimMessage(tenantId, { ...claim, groupId }));
   return {
     id,
@@ -57,6 +58,7 @@ export function parkedMessage(
     claims,
     factsEnded,
     factsHeld,
+    why,
     parkedAt: timestampFromDate(parked.parkedAt),
   };
 }
@@ -66,7 +68,8 @@ export function factMessage(
   fact: StoredFact,
   instant: number,
 ): MessageInitShape<typeof FactVersionSchema> {
-  const state = fact.to > instant ? FactState.CURRENT : FactState.SUPERSEDED;
+  const holds = fact.reopened ? FactState.STALE_UNVERIFIED : FactState.CURRENT;
+  const state = fact.to > instant ? holds : FactState.SUPERSEDED;
   return {
     factId: fact.factId,
     tenantId: fact.tenantId,
@@ -82,8 +85,15 @@ export function factMessage(
     closeReason: fact.reason ?? (fact.supersededBy === "recut" ? "" : (fact.supersededBy ?? "")),
     state: fact.disputed ? FactState.DISPUTED : state,
     lastConfirmedAt: timestampFromMs(fact.confirmedAt),
-    authority: authorities[fact.authority],
+    authority: authorities[fact.reopened ? "inferred" : fact.authority],
+    reopenedByErasure: fact.reopened,
+    ...attributesMessage(fact.attributes),
   };
+}
+
+/** Left out when there are none. */
+function attributesMessage(attributes: JsonObject = {}) {
+  return Object.keys(attributes).length > 0 && { attributes };
 }
 
 export function entityMessage(

@@ -15,7 +15,9 @@ import {
   type Stage,
   storableText,
 } from "../domain/episode.ts";
-import type { EpisodeHit } from "../search/rank-episodes.ts";
+import type { MemoryHit } from "../search/search-memory.ts";
+import { factMessage } from "./convert-facts.ts";
+import { summaryMessage } from "./summaries-rpc.ts";
 
 /** What an operator gives to be stored; undefined when its role is not given. */
 export function newEpisode(message: EpisodeMessage, now: Date): NewEpisode | undefined {
@@ -57,12 +59,25 @@ export function episodeMessage(
   };
 }
 
-export function hitMessage(hit: EpisodeHit): MessageInitShape<typeof MemoryHitSchema> {
-  return {
-    found: { case: "episode", value: episodeMessage(hit.episode) },
-    score: hit.score,
-    scoreParts: { ...hit.parts },
-  };
+/** A hit with how a fact stands at the instant, in milliseconds. */
+export function hitMessage(
+  hit: MemoryHit,
+  instant: number,
+): MessageInitShape<typeof MemoryHitSchema> {
+  const scored = { score: hit.score, scoreParts: { ...hit.parts } };
+  switch (hit.kind) {
+    case "episode":
+      return { ...scored, found: { case: "episode", value: episodeMessage(hit.episode) } };
+    case "fact": {
+      const value = factMessage(hit.fact, instant);
+      const { text, episodeIds } = hit;
+      return { ...scored, found: { case: "fact", value }, text, sourceIds: [...episodeIds] };
+    }
+    case "summary": {
+      const value = summaryMessage(hit.summary);
+      return { ...scored, found: { case: "summary", value }, sourceIds: [...hit.summary.inputIds] };
+    }
+  }
 }
 
 export function queryEmbedding(message: QueryEmbedding | undefined) {
@@ -80,6 +95,8 @@ const statuses: Record<Stage["status"], IngestionStatus> = {
   pending: IngestionStatus.PENDING,
   done: IngestionStatus.DONE,
   failed: IngestionStatus.FAILED,
+  parked: IngestionStatus.PARKED,
+  waiting: IngestionStatus.WAITING,
 };
 
 function roleOf(role: MessageRole): EpisodeRole | undefined {

@@ -3,7 +3,7 @@ import { identityOf, tenantOf } from "@soldier/chassis/identity";
 import type { route } from "@soldier/chassis/service";
 import type { Clock } from "@soldier/kernel/clock";
 import { Fault, type FieldViolation } from "@soldier/kernel/fault";
-import { newId } from "@soldier/kernel/ids";
+import { isId, newId } from "@soldier/kernel/ids";
 import type { MemoryService } from "@soldier/proto/memory/v1/memory_service";
 import { FactMode, type QueryFactsRequest } from "@soldier/proto/memory/v1/memory_service";
 import type { NewClaim } from "../domain/claim.ts";
@@ -18,6 +18,7 @@ import {
   parkedMessage,
   predicateOf,
 } from "./convert-facts.ts";
+import { factFilters } from "./fact-filters.ts";
 import { factPlaceOf, factToken, idOf, idToken } from "./page-token.ts";
 
 export interface FactsRpcOptions {
@@ -83,6 +84,7 @@ export function factsRpc({ facts: store, limits, clock }: FactsRpcOptions) {
         object: req.object || undefined,
         recordedAt: req.asOf?.recorded && timestampDate(req.asOf.recorded),
         valid: validTime(req, instant),
+        filters: factFilters(req),
         limit: req.pageSize || pageDefault,
         after: factPlaceOf(req.pageToken),
       });
@@ -187,16 +189,19 @@ interface GivenEntity {
   readonly type: string;
   readonly name: string;
   readonly aliases: readonly string[];
+  readonly mentionedIn: readonly string[];
 }
 
 function entityViolations(entity: GivenEntity, i: number): readonly FieldViolation[] {
-  const { id, groupId, type, name, aliases } = entity;
+  const { id, groupId, type, name, aliases, mentionedIn } = entity;
   const found: FieldViolation[] = [];
   const bad = (field: string, description: string) =>
     found.push({ field: `entities[${i}].${field}`, description });
   if (groupId === "") bad("group_id", "must name a group");
   if (name.trim() === "") bad("name", "must not be empty");
   if (aliases.length > 100) bad("aliases", "must be at most 100");
+  if (mentionedIn.length > 10_000 || !mentionedIn.every((each) => isId(each)))
+    bad("mentioned_in", "must be ids of episodes, at most 10000");
   const texts = [id, groupId, type, name, ...aliases];
   if (texts.some((text) => text.length > 256 || text.includes("\0")))
     bad("name", "no text of it may have more than 256 characters, or NUL");

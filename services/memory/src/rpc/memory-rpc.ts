@@ -1,3 +1,4 @@
+import type { Embedder } from "@soldier/ai/embedder";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { tenantOf } from "@soldier/chassis/identity";
 import { type Route, route } from "@soldier/chassis/service";
@@ -7,21 +8,39 @@ import { isId } from "@soldier/kernel/ids";
 import type { Episode as EpisodeMessage } from "@soldier/proto/memory/v1/memory";
 import { MemoryService } from "@soldier/proto/memory/v1/memory_service";
 import { violations } from "../domain/episode.ts";
-import type { EpisodeSearcher } from "../search/search-episodes.ts";
+import type { MemorySearcher } from "../search/search-memory.ts";
+import type { LatestGroups } from "../store/latest-groups.ts";
 import type { EpisodeStore } from "../store/episode-store.ts";
 import type { ClosingLimits } from "../domain/closings.ts";
 import type { FactStore } from "../store/fact-store.ts";
+import type { GraphStore } from "../store/graph-store.ts";
+import type { Eraser } from "../erase/erase.ts";
+import type { ResolutionStore } from "../store/resolution-store.ts";
+import type { ErasureStore } from "../store/erasure-store.ts";
+import type { SummaryStore } from "../store/summary-store.ts";
+import { erasureRpc } from "./erasure-rpc.ts";
 import { factsRpc } from "./facts-rpc.ts";
+import { graphRpc } from "./graph-rpc.ts";
+import { ingestionRpc } from "./ingestion-rpc.ts";
 import { episodeMessage, hitMessage, newEpisode, queryEmbedding } from "./convert.ts";
+import { summariesRpc } from "./summaries-rpc.ts";
 import { pageToken, revisionOf } from "./page-token.ts";
 
 export interface MemoryRpcOptions {
   readonly store: EpisodeStore;
   readonly facts: FactStore;
+  readonly graph: GraphStore;
   readonly limits: ClosingLimits;
-  readonly searcher: EpisodeSearcher;
+  readonly erasures: ErasureStore;
+  readonly eraser: Eraser;
+  readonly resolutions: ResolutionStore;
+  readonly summaries: Pick<SummaryStore, "list" | "bring">;
+  readonly embedder: Embedder;
+  readonly searcher: MemorySearcher;
+  /** Where a search of the whole tenant looks. */
+  readonly everyGroup: (tenantId: string) => Promise<LatestGroups>;
   readonly clock: Clock;
-  /** Called after episodes were stored that wait to be embedded. */
+  /** Called after episodes were entered for a stage. */
   readonly stored: () => void;
 }
 
@@ -31,8 +50,15 @@ const pageDefault = 50;
 export function memoryRpc({
   store,
   facts,
+  graph,
   limits,
+  erasures,
+  eraser,
+  resolutions,
+  summaries,
+  embedder,
   searcher,
+  everyGroup,
   clock,
   stored,
 }: MemoryRpcOptions): Route {
@@ -45,23 +71,37 @@ export function memoryRpc({
 
   return route(MemoryService, {
     ...factsRpc({ facts, limits, clock }),
+    ...graphRpc({ graph, facts, clock }),
+    ...erasureRpc({ erasures, eraser }),
+    ...summariesRpc({ summaries, embedder }),
+    ...ingestionRpc({ resolutions, facts, entered: stored }),
 
     async search(req, ctx) {
+      if (req.everyGroup === req.groupIds.length > 0) throw noGroup(req.everyGroup);
+      const tenantId = tenantOf(ctx);
+      const { groupIds, partial } = req.everyGroup
+        ? await everyGroup(tenantId)
+        : { groupIds: req.groupIds, partial: false };
       const hits = await searcher.search(
         {
-          tenantId: tenantOf(ctx),
-          groupIds: req.groupIds,
+          tenantId,
+          groupIds,
+          factsMax: req.factsMax,
+          summariesMax: req.summariesMax,
           text: req.query,
           embedding: queryEmbedding(req.embedding),
           hitsMax: req.hitsMax || hitsDefault,
           tokensMax: req.tokensMax > 0 ? req.tokensMax : undefined,
           validAt: req.asOf?.valid ? timestampDate(req.asOf.valid) : clock.now(),
+          isNow: req.asOf?.valid === undefined,
           recordedAt: req.asOf?.recorded && timestampDate(req.asOf.recorded),
           exceptSessionId: req.exceptSessionId,
         },
         ctx.signal,
       );
-      return { hits: hits.map(hitMessage) };
+      const now = clock.now().getTime();
+      const instant = req.asOf?.valid ? timestampDate(req.asOf.valid).getTime() : now;
+      return { hits: hits.map((hit) => hitMessage(hit, instant)), partial };
     },
 
     async recall(req, ctx) {
@@ -69,17 +109,21 @@ export function memoryRpc({
         {
           tenantId: tenantOf(ctx),
           groupIds: [req.customerId],
+          factsMax: req.factsMax,
+          summariesMax: req.summariesMax,
           text: req.query,
           embedding: queryEmbedding(req.embedding),
           hitsMax: req.hitsMax || hitsDefault,
           tokensMax: req.tokensMax > 0 ? req.tokensMax : undefined,
           validAt: clock.now(),
+          isNow: true,
           recordedAt: undefined,
           exceptSessionId: req.exceptSessionId,
         },
         ctx.signal,
       );
-      return { hits: hits.map(hitMessage) };
+      const now = clock.now().getTime();
+      return { hits: hits.map((hit) => hitMessage(hit, now)) };
     },
 
     async addEpisode({ episode }, ctx) {
@@ -111,6 +155,16 @@ export function memoryRpc({
         nextPageToken: page.next === undefined ? "" : pageToken(page.next),
       };
     },
+  });
+}
+
+function noGroup(everyGroup: boolean): Fault {
+  const description = everyGroup
+    ? "must be empty with every_group"
+    : "must name a group, or every_group be set";
+  return new Fault("invalid", "a search is of groups, or of every group", {
+    reason: "GROUPS_INVALID",
+    fields: [{ field: "group_ids", description }],
   });
 }
 

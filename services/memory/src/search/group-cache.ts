@@ -28,12 +28,14 @@ export function groupCache({ store, embedder, bytesMax }: GroupCacheOptions): Gr
   /** Groups being read for the first time: large ones take a while, and all of a burst ask. */
   const loading = new Map<string, Promise<void>>();
 
-  async function refresh(tenantId: string, groups: ReadonlyMap<string, GroupIndex>) {
+  async function refresh(tenantId: string, groups: Map<string, GroupIndex>) {
     const known = Array.from(groups.values(), ({ groupId, revision }) => ({ groupId, revision }));
     for (const news of await store.news(tenantId, model, known)) {
-      const group = groups.get(news.groupId);
-      if (!group) continue;
+      const before = groups.get(news.groupId);
+      if (!before) continue;
+      const group = news.anew ? groupIndex(news.groupId, dimensions) : before;
       await group.extend(news);
+      groups.set(news.groupId, group);
       const key = keyOf(tenantId, news.groupId);
       held.delete(key); // or it would keep the size that it came with
       held.set(key, group);

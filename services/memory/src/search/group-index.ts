@@ -1,7 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { packedVectorIndex } from "@soldier/retrieval/vectors";
-import { type Episode, searchableText } from "../domain/episode.ts";
+import { type Episode, namedSpeaker, searchableText } from "../domain/episode.ts";
 import type { GroupChange, GroupNews } from "../store/episode-store.ts";
+import { tellsTime } from "./asked-times.ts";
 import { type Lexicon, lexicon } from "./lexicon.ts";
 import { lexicalWords } from "./words.ts";
 
@@ -17,6 +18,16 @@ export interface GroupIndex {
   readonly lexicon: Lexicon;
   /** Places of each session's episodes in the order in which things were said. */
   readonly sessions: ReadonlyMap<string, readonly number[]>;
+  /** Of each place the number of its session in the order of `sessions`, -1 for none. */
+  readonly sessionOf: readonly number[];
+  /** When it happened, in milliseconds. */
+  readonly occurredMs: readonly number[];
+  /** Everybody who speaks by name, and of each place who does, -1 for nobody. */
+  readonly speakers: readonly string[];
+  readonly speakerOf: readonly number[];
+  /** Whether it asks something, and whether it says when something was or will be. */
+  readonly asks: readonly boolean[];
+  readonly tellsTime: readonly boolean[];
   /** Estimate of what it holds in memory. */
   readonly sizeBytes: number;
   /** Takes news in; what it has already is passed over. Gives way to other work in between. */
@@ -35,6 +46,14 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
   const episodes: Episode[] = [];
   const places = new Map<string, number>();
   const sessions = new Map<string, number[]>();
+  const sessionOf: number[] = [];
+  const sessionNumbers = new Map<string, number>();
+  const occurredMs: number[] = [];
+  const speakers: string[] = [];
+  const speakerNumbers = new Map<string, number>();
+  const speakerOf: number[] = [];
+  const asks: boolean[] = [];
+  const timeTold: boolean[] = [];
   const words = lexicon();
   let vectors = new Float32Array(0); // one row per place, zeros until it is embedded
   const embedded: boolean[] = [];
@@ -46,7 +65,11 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
     places.set(episode.id, place);
     embedded.push(false);
     words.add(lexicalWords(searchableText(episode)));
-    if (episode.sessionId !== "") addToSession(episode.sessionId, place);
+    occurredMs.push(episode.occurredAt.getTime());
+    speakerOf.push(speakerNumber(namedSpeaker(episode.text)));
+    asks.push(/[?？؟]/.test(episode.text));
+    timeTold.push(tellsTime(episode.text));
+    sessionOf.push(addToSession(episode.sessionId, place));
     textBytes += 2 * episode.text.length;
     if (episodes.length * dimensions > vectors.length) {
       const grown = new Float32Array(Math.max(16, episodes.length * 1.5) * dimensions);
@@ -55,17 +78,28 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
     }
   }
 
+  function speakerNumber(name: string): number {
+    if (name === "") return -1;
+    const number = speakerNumbers.get(name) ?? speakers.push(name) - 1;
+    speakerNumbers.set(name, number);
+    return number;
+  }
+
   /** Nearly always at the end; a turn that was delivered late goes where it belongs. */
-  function addToSession(sessionId: string, place: number): void {
+  function addToSession(sessionId: string, place: number): number {
+    if (sessionId === "") return -1;
     const session = sessions.get(sessionId) ?? [];
     let at = session.length;
     while (at > 0 && saidAt(session[at - 1]) > saidAt(place)) at--;
     session.splice(at, 0, place);
     sessions.set(sessionId, session);
+    const number = sessionNumbers.get(sessionId) ?? sessionNumbers.size;
+    sessionNumbers.set(sessionId, number);
+    return number;
   }
 
   function saidAt(place: number | undefined): number {
-    return episodes[place ?? -1]?.occurredAt.getTime() ?? 0;
+    return occurredMs[place ?? -1] ?? 0;
   }
 
   function addVector(episodeId: string, vector: Float32Array): void {
@@ -87,6 +121,12 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
     episodes,
     lexicon: words,
     sessions,
+    sessionOf,
+    occurredMs,
+    speakers,
+    speakerOf,
+    asks,
+    tellsTime: timeTold,
     get revision() {
       return revision;
     },

@@ -68,6 +68,11 @@ const k1 = 1.2;
 /** How much long texts are held back, 0 to 1. */
 const b = 0.75;
 
+/** What a word that is so often in a text counts there, as a share of its weight times k1 + 1. */
+export function saturated(times: number, length: number, lengthMean: number): number {
+  return times / (times + k1 * (1 - b + (b * length) / lengthMean));
+}
+
 /**
  * The BM25 score of each visible text, as a share of what a text could score that is about nothing
  * but the query; 0 elsewhere. The lists are searched as if they were one list that holds only
@@ -81,7 +86,7 @@ export function bm25Shares(
   const { count, lengthMean } = extent(lists);
   let possible = 0;
   for (const word of new Set(words)) {
-    const weight = inverseFrequency(count, frequency(lists, word)) * (k1 + 1);
+    const weight = inverseFrequency(count, frequency(lists, word));
     possible += weight;
     lists.forEach(({ texts, visible }, list) => {
       const found = texts.postings.get(word);
@@ -90,9 +95,8 @@ export function bm25Shares(
       for (let i = 0; i < found.texts.length; i++) {
         const text = found.texts[i] ?? 0;
         if (!visible[text]) continue;
-        const times = found.counts[i] ?? 0;
-        const held = k1 * (1 - b + (b * (texts.lengths[text] ?? 0)) / lengthMean);
-        into[text] = (into[text] ?? 0) + (weight * times) / (times + held);
+        const share = saturated(found.counts[i] ?? 0, texts.lengths[text] ?? 0, lengthMean);
+        into[text] = (into[text] ?? 0) + weight * share;
       }
     });
   }
@@ -102,7 +106,8 @@ export function bm25Shares(
   return scores;
 }
 
-function extent(lists: readonly VisibleTexts[]): { count: number; lengthMean: number } {
+/** How many texts are visible, and their words on average. */
+export function extent(lists: readonly VisibleTexts[]): { count: number; lengthMean: number } {
   let count = 0;
   let length = 0;
   for (const { texts, visible } of lists) {
@@ -124,6 +129,6 @@ function frequency(lists: readonly VisibleTexts[], word: string): number {
 }
 
 /** Never negative, so that a word in most texts still counts for a little. */
-function inverseFrequency(count: number, having: number): number {
+export function inverseFrequency(count: number, having: number): number {
   return Math.log(1 + (count - having + 0.5) / (having + 0.5));
 }

@@ -4,7 +4,18 @@ import type { GroupChange } from "../store/episode-store.ts";
 import { type GroupIndex, groupIndex } from "./group-index.ts";
 import { type EpisodeQuery, rankEpisodes, type SearchWeights } from "./rank-episodes.ts";
 
-const weights: SearchWeights = { vector: 0.5, bm25: 0.5, neighbours: 0, session: 0 };
+const weights: SearchWeights = {
+  vector: 0.5,
+  bm25: 0.5,
+  neighbours: 0,
+  session: 0,
+  sessionWords: 0,
+  asked: 0,
+  substance: 0,
+  time: 0,
+  speaker: 0,
+  graph: 0,
+};
 
 const day = (n: number) => new Date(Date.UTC(2026, 0, n));
 
@@ -173,6 +184,99 @@ describe("ranking", () => {
     const session = { ...weights, session: 0.5 };
     const hits = rankEpisodes([ana], query("parcel number"), session);
     expect(idsOf(hits).at(-1)).toBe("id-002");
+  });
+  const first = async (said: readonly Said[], asked: string, over: Partial<SearchWeights>) =>
+    idsOf(rankEpisodes([await group(said)], query(asked), { ...weights, ...over }))[0];
+  it("raises the answer to the question that was asked", async () => {
+    const said = (n: number, text: string, minute: number) =>
+      [
+        episode(n, text, { sessionId: "s", occurredAt: new Date(day(1).getTime() + minute) }),
+      ] as const;
+    const talk = [
+      said(1, "it rains", 1),
+      said(2, "where is the blue parcel?", 2),
+      said(3, "with a neighbour, I think", 3),
+      said(4, "it pours", 4),
+    ];
+    const hits = rankEpisodes([await group(talk)], query("blue parcel"), {
+      ...weights,
+      asked: 0.3,
+    });
+    expect(idsOf(hits)).toEqual(["id-002", "id-003"]);
+  });
+  it("raises what was said at the time that is asked for", async () => {
+    const said = [
+      [episode(1, "the parcel came", { occurredAt: new Date("2025-03-02") })],
+      [episode(2, "the parcel came", { occurredAt: new Date("2025-09-02") })],
+    ] as const;
+    expect(await first(said, "which parcel came?", { time: 0.25 })).toBe("id-002");
+    expect(await first(said, "which parcel came in March 2025?", { time: 0.25 })).toBe("id-001");
+  });
+  it("raises texts that tell a time where a time is asked", async () => {
+    const said = [
+      [episode(1, "parcel came yesterday")],
+      [episode(2, "parcel came overnight", { occurredAt: day(2) })],
+    ] as const;
+    expect(await first(said, "which parcel came?", { time: 0.25 })).toBe("id-002");
+    expect(await first(said, "when did the parcel come?", { time: 0.25 })).toBe("id-001");
+  });
+  it("raises an episode in which a fact was said about what the question names", async () => {
+    const said = await group([
+      [episode(1, "she moved there in May")],
+      [episode(2, "she moved there in June")],
+    ]);
+    const asked = query("when has Ben moved there?", { graph: new Map([["id-002", 0.5]]) });
+    const [plain] = rankEpisodes([said], asked, weights);
+    const [best, other] = rankEpisodes([said], asked, { ...weights, graph: 0.2 });
+    expect(plain?.episode.id).toBe("id-001");
+    expect([best?.episode.id, best?.parts["graph"], other?.parts["graph"]]).toEqual([
+      "id-002",
+      0.5,
+      0,
+    ]);
+  });
+
+  it("raises whom a question names, where several people speak", async () => {
+    const said = [
+      [episode(1, "Ana Silva: the parcel is late")],
+      [episode(2, "Ben Cruz: Ana, a parcel for Ana", { occurredAt: day(2) })],
+    ] as const;
+    expect(await first(said, "what of the parcel, says Ana?", {})).toBe("id-002");
+    expect(await first(said, "what of the parcel, says Ana?", { speaker: 0.9 })).toBe("id-001");
+    const [alone] = rankEpisodes([await group(said.slice(0, 1))], query("Ana's parcel"), {
+      ...weights,
+      speaker: 0.9,
+    });
+    expect(alone?.parts["speaker"]).toBe(0);
+  });
+  it("raises texts that say something over those that hardly do", async () => {
+    const said = [
+      [episode(1, "the parcel was left in a shed behind a green house by a courier")],
+      [episode(2, "parcel")],
+    ] as const;
+    expect(await first(said, "parcel", {})).toBe("id-002");
+    expect(await first(said, "parcel", { substance: 10 })).toBe("id-001");
+  });
+  it("takes any text for a question", async () => {
+    const ana = await group([
+      [episode(1, "das Päckchen ist spät 📦"), [1, 0]],
+      [episode(2, "荷物はどこ")],
+    ]);
+    for (const odd of [
+      '"parcel" AND -(late) OR *:* NEAR/3',
+      "📦",
+      "\u0000\u0007\u001b[31m",
+      "%_'; --",
+      " ",
+    ])
+      expect(
+        rankEpisodes([ana], query(odd, { vector: Float32Array.of(1, 0) }), weights),
+      ).not.toHaveLength(0);
+    expect(idsOf(rankEpisodes([ana], query("PÄCKCHEN!"), weights))).toEqual(["id-001"]);
+    expect(idsOf(rankEpisodes([ana], query("荷物"), weights))).toEqual(["id-002"]);
+    expect(idsOf(rankEpisodes([ana], query(`${"x ".repeat(16_000)} spät`), weights))).toEqual([
+      "id-001",
+    ]);
   });
 });
 

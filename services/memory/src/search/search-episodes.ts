@@ -3,6 +3,7 @@ import { Fault } from "@soldier/kernel/fault";
 import type { Log } from "@soldier/kernel/log";
 import type { GroupCache } from "./group-cache.ts";
 import {
+  cueWeights,
   type EpisodeHit,
   type EpisodeQuery,
   rankEpisodes,
@@ -17,6 +18,11 @@ export interface EpisodeSearch extends Omit<EpisodeQuery, "vector"> {
 }
 
 export interface EpisodeSearcher {
+  /** The query's vector; undefined when it could not be had: words alone must do. */
+  vectorOf(
+    search: Pick<EpisodeSearch, "text" | "embedding">,
+    signal: AbortSignal,
+  ): Promise<Float32Array | undefined>;
   /** The best episodes, best first. Makes no model call beyond the query's own vector. */
   search(search: EpisodeSearch, signal: AbortSignal): Promise<readonly EpisodeHit[]>;
   /** Whether a search is running, or ended less than so many milliseconds ago. */
@@ -26,18 +32,22 @@ export interface EpisodeSearcher {
 export interface SearcherOptions {
   readonly groups: GroupCache;
   readonly embedder: Embedder;
-  readonly weights: SearchWeights;
+  readonly weights: Omit<SearchWeights, keyof typeof cueWeights>;
   readonly log: Log;
   readonly monotonicMs: () => number;
 }
 
 export function episodeSearcher(options: SearcherOptions): EpisodeSearcher {
-  const { groups, embedder, weights, log, monotonicMs } = options;
+  const { groups, embedder, log, monotonicMs } = options;
+  const weights = { ...options.weights, ...cueWeights };
   let running = 0;
   let lastEndedMs = -Infinity;
 
   /** A search whose query cannot be embedded still finds by words. */
-  async function queryVector({ text, embedding }: EpisodeSearch, signal: AbortSignal) {
+  async function queryVector(
+    { text, embedding }: Pick<EpisodeSearch, "text" | "embedding">,
+    signal: AbortSignal,
+  ) {
     if (embedding?.model === embedder.model && embedding.vector.length === embedder.dimensions)
       return embedding.vector;
     try {
@@ -50,6 +60,8 @@ export function episodeSearcher(options: SearcherOptions): EpisodeSearcher {
   }
 
   return {
+    vectorOf: queryVector,
+
     async search(search, signal) {
       running++;
       try {

@@ -9,7 +9,7 @@ import { readSayings } from "./fact-rows.ts";
 import type { AddedClaims, ParkedClaims } from "./fact-store.ts";
 import { lockGroup, noteRules, recompute, scopeOf } from "./group-changes.ts";
 
-interface Batch {
+export interface Batch {
   readonly tenantId: string;
   readonly groupId: string;
   readonly claims: readonly NewClaim[];
@@ -25,7 +25,7 @@ class RolledBack extends Error {
   }
 }
 
-type Tried =
+export type Tried =
   | Exclude<AddedClaims, { kind: "parked" }>
   | { readonly kind: "too-many"; readonly ended: number; readonly held: number };
 
@@ -142,11 +142,13 @@ async function factsHeld(tx: ISql, tenantId: string, groupId: string): Promise<n
   return row?.held ?? 0;
 }
 
-async function park(
-  sql: Sql,
+/** Keeps claims for a person; the same ones once. */
+export async function park(
+  sql: ISql,
   { tenantId, groupId, claims }: Batch,
   ended: number,
   held: number,
+  why: "closes_many" | "ambiguous" = "closes_many",
 ): Promise<ParkedClaims> {
   const kept = asJson(claims);
   const content = createHash("sha256")
@@ -154,9 +156,9 @@ async function park(
     .digest("hex");
   const [row] = await sql<{ id: string; parked_at: Date }[]>`
     insert into parked_claims as p (
-      tenant_id, id, group_id, content, claims, facts_ended, facts_held
+      tenant_id, id, group_id, content, claims, facts_ended, facts_held, why
     ) values (
-      ${tenantId}, ${newId()}, ${groupId}, ${content}, ${sql.json(kept)}, ${ended}, ${held}
+      ${tenantId}, ${newId()}, ${groupId}, ${content}, ${sql.json(kept)}, ${ended}, ${held}, ${why}
     )
     on conflict (tenant_id, content) do update
       set facts_ended = excluded.facts_ended, facts_held = excluded.facts_held
@@ -168,6 +170,7 @@ async function park(
     claims,
     factsEnded: ended,
     factsHeld: held,
+    why,
     parkedAt: row.parked_at,
   };
 }

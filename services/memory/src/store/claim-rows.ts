@@ -1,3 +1,4 @@
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { ISql, JSONValue } from "postgres";
 import type { Claim, ClaimValue, NewClaim } from "../domain/claim.ts";
 
@@ -18,6 +19,7 @@ export interface ClaimRow {
   readonly authority: Claim["authority"];
   readonly confidence: number;
   readonly extractor: string;
+  readonly attributes: JsonObject;
   readonly said_at: Date;
   readonly recorded_at: Date;
 }
@@ -40,6 +42,7 @@ export function claimOf(row: ClaimRow): Claim {
     authority: row.authority,
     confidence: row.confidence,
     extractor: row.extractor,
+    attributes: Object.keys(row.attributes).length > 0 ? row.attributes : undefined,
     saidAt: row.said_at,
     recordedAt: row.recorded_at,
   };
@@ -79,15 +82,15 @@ export async function insertClaims(
     insert into claims (
       tenant_id, id, group_id, kind, subject, predicate, value, valid_from, valid_to, time_basis,
       target, episode_id, span_start, span_end, authority, confidence, extractor, said_at,
-      recorded_at
+      recorded_at, attributes
     )
     select ${tenantId}, id, "groupId", kind, subject, predicate, value, "validFrom", "validTo",
       "timeBasis", target, "episodeId", "spanStart", "spanEnd", authority, confidence, extractor,
-      "saidAt", "recordedAt"
+      "saidAt", "recordedAt", coalesce(attributes, '{}')
     from jsonb_to_recordset(${sql.json(asJson(claims))}) as c (
       id text, "groupId" text, kind text, subject text, predicate text, value jsonb,
       "validFrom" timestamptz(3), "validTo" timestamptz(3), "timeBasis" text, target text,
       "episodeId" uuid, "spanStart" int, "spanEnd" int, authority text, confidence float8,
-      extractor text, "saidAt" timestamptz(3), "recordedAt" timestamptz(3)
+      extractor text, "saidAt" timestamptz(3), "recordedAt" timestamptz(3), attributes jsonb
     )`;
 }

@@ -1,12 +1,13 @@
 import { newId } from "@soldier/kernel/ids";
 import { describe, expect, it } from "vitest";
 import type { NewEpisode } from "../domain/episode.ts";
-import type { EmbeddingBacklog } from "./embedding-backlog.ts";
 import type { EpisodeStore } from "./episode-store.ts";
+import type { StageBacklog } from "./stage-backlog.ts";
 
 export interface EpisodeStores {
   readonly episodes: EpisodeStore;
-  readonly backlog: EmbeddingBacklog;
+  /** Of vectors of the model "m". */
+  readonly backlog: StageBacklog<Float32Array>;
 }
 
 export const newEpisode = (over: Partial<NewEpisode> = {}): NewEpisode => ({

@@ -40,6 +40,8 @@ export interface GroupNews {
   readonly groupId: string;
   /** Everything up to here is in the changes or was known. */
   readonly revision: number;
+  /** Something was erased since: what was known is to be dropped, and the changes are all there is. */
+  readonly anew?: boolean;
   /** Ascending by revision. */
   readonly changes: readonly GroupChange[];
 }
@@ -48,12 +50,13 @@ export interface GroupNews {
 export interface EpisodeStore {
   /**
    * Stores each episode whose ingest key is new, and enters it for embedding; all or none. Answers
-   * in the order given. Of two in one call with the same key the first is stored.
+   * in the order given. Of two in one call with the same key the first is stored. Throws EPISODE_ERASED
+   * when one of them was erased, or is of what was: that one is not stored.
    */
   add(tenantId: string, episodes: readonly NewEpisode[]): Promise<readonly AddedEpisode[]>;
   /**
    * The same for the episodes of an event, once for any number of deliveries. Resolves with those
-   * that are new; with nothing when the event was had before.
+   * that are new, without what was erased; with nothing when the event was had before.
    */
   addOnce(
     event: Pick<Event, "id">,

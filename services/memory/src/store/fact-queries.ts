@@ -1,6 +1,8 @@
-import type { Sql } from "postgres";
+import { Fault } from "@soldier/kernel/fault";
+import type { ISql, Sql } from "postgres";
 import { canonicaliser, foldedName } from "../domain/canonical.ts";
-import type { StoredEntity } from "../domain/entity.ts";
+import type { NewEntity, StoredEntity } from "../domain/entity.ts";
+import { filtered } from "./fact-filters.ts";
 import { factColumns, factOf, type FactRow, readMerges } from "./fact-rows.ts";
 import type { FactPage, FactQuery, FactStore } from "./fact-store.ts";
 
@@ -25,6 +27,7 @@ export async function queryFacts(sql: Sql, tenantId: string, query: FactQuery): 
       }
       ${subject ? sql`and v.subject = ${subject}` : sql``}
       ${object ? sql`and v.value_key = ${object}` : sql``}
+      ${filtered(sql, query.filters)}
       ${predicates.length > 0 ? sql`and v.predicate = any(${[...predicates]})` : sql``}
       ${
         after
@@ -66,6 +69,7 @@ export function entityNames(
             as g (id, group_id) on g.id = e.id and g.group_id <> e.group_id
           where e.tenant_id = ${tenantId}`;
         if (taken.length > 0) return taken.map(({ id }) => id);
+        await checkMentions(tx, tenantId, entities);
         await tx`
           insert into entities as e (
             tenant_id, id, group_id, type, name, aliases, names, recorded_at
@@ -80,6 +84,15 @@ export function entityNames(
             set type = excluded.type, name = excluded.name, aliases = excluded.aliases,
                 names = excluded.names
             where e.group_id = excluded.group_id`;
+        const mentions = mentionsOf(entities);
+        if (mentions.length > 0)
+          await tx`
+            insert into entity_mentions (tenant_id, entity_id, episode_id)
+            select ${tenantId}, entity_id, episode_id from unnest(
+              ${mentions.map(({ id }) => id)}::text[],
+              ${mentions.map(({ episodeId }) => episodeId)}::uuid[]
+            ) as m (entity_id, episode_id)
+            on conflict do nothing`;
         return [];
       });
     },
@@ -104,6 +117,35 @@ export function entityNames(
       return { items, next: rows.length > limit ? items.at(-1)?.id : undefined };
     },
   };
+}
+
+function mentionsOf(entities: readonly NewEntity[]) {
+  return entities.flatMap(({ id, groupId, mentionedIn = [] }) =>
+    mentionedIn.map((episodeId) => ({ id, groupId, episodeId })),
+  );
+}
+
+async function checkMentions(
+  tx: ISql,
+  tenantId: string,
+  entities: readonly NewEntity[],
+): Promise<void> {
+  const mentions = mentionsOf(entities);
+  if (mentions.length === 0) return;
+  const rows = await tx<{ id: string; group_id: string }[]>`
+    select id, group_id from episodes
+    where tenant_id = ${tenantId} and id = any(${mentions.map(({ episodeId }) => episodeId)}::uuid[])`;
+  const groupOf = new Map(rows.map(({ id, group_id }) => [id, group_id]));
+  const fields = entities.flatMap(({ groupId, mentionedIn = [] }, i) =>
+    mentionedIn.some((episodeId) => groupOf.get(episodeId) !== groupId)
+      ? [{ field: `entities[${i}].mentioned_in`, description: "must be episodes of its group" }]
+      : [],
+  );
+  if (fields.length > 0)
+    throw new Fault("invalid", "the entities cannot be stored", {
+      reason: "ENTITY_INVALID",
+      fields,
+    });
 }
 
 async function storedOf(

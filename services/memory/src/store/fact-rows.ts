@@ -1,3 +1,4 @@
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { ISql } from "postgres";
 import type { EntityMerge } from "../domain/entity.ts";
 import type { ClaimValue } from "../domain/claim.ts";
@@ -40,13 +41,22 @@ export interface FactRow {
   readonly disputed: boolean;
   readonly authority: Fact["authority"];
   readonly confirmed_at: Date;
+  readonly attributes: JsonObject;
+  readonly reopened: boolean;
 }
 
 export function factColumns(sql: ISql) {
   return sql`v.tenant_id, v.number::float8 as number, v.group_id, v.fact_id, v.slot,
     v.inverse_slot, v.subject, v.predicate, v.value, lower(v.valid) as valid_from,
     upper(v.valid) as valid_to, lower(v.tx) as recorded_at, upper(v.tx) as superseded_at,
-    v.claim_ids, v.reason, v.superseded_by, v.disputed, v.authority, v.confirmed_at`;
+    v.claim_ids, v.reason, v.superseded_by, v.disputed, v.authority, v.confirmed_at, v.attributes,
+    upper_inf(v.tx) and exists (
+      select from reopened_facts r
+      where r.tenant_id = v.tenant_id and r.group_id = v.group_id and r.fact_id = v.fact_id
+        and r.reopened_at >= (
+          select max(c.recorded_at) from claims c
+          where c.tenant_id = v.tenant_id and c.id = any(v.claim_ids))
+    ) as reopened`;
 }
 
 export function factOf(row: FactRow): NumberedFact {
@@ -70,6 +80,8 @@ export function factOf(row: FactRow): NumberedFact {
     disputed: row.disputed,
     authority: row.authority,
     confirmedAt: row.confirmed_at.getTime(),
+    attributes: row.attributes,
+    reopened: row.reopened,
   };
 }
 
@@ -224,15 +236,16 @@ export async function insertVersions(
   await sql`
     insert into fact_versions (
       tenant_id, group_id, fact_id, slot, inverse_slot, subject, predicate, value, value_key, valid,
-      tx, claim_ids, reason, superseded_by, disputed, authority, confirmed_at
+      tx, claim_ids, reason, superseded_by, disputed, authority, confirmed_at,
+      attributes
     )
     select ${tenantId}, ${groupId}, "factId", slot, "inverseSlot", subject, predicate, value,
       "valueKey", tstzrange("from", "to"), tstzrange("recordedAt", "supersededAt"), "claimIds",
-      reason, "supersededBy", disputed, authority, "confirmedAt"
+      reason, "supersededBy", disputed, authority, "confirmedAt", attributes
     from jsonb_to_recordset(${sql.json(asJson(rows))}) as f (
       "factId" uuid, slot uuid, "inverseSlot" uuid, subject text, predicate text, value jsonb,
       "valueKey" text, "from" timestamptz, "to" timestamptz, "recordedAt" timestamptz,
       "supersededAt" timestamptz, "claimIds" text[], reason text, "supersededBy" text,
-      disputed bool, authority text, "confirmedAt" timestamptz
+      disputed bool, authority text, "confirmedAt" timestamptz, attributes jsonb
     )`;
 }

@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import { newId } from "@soldier/kernel/ids";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { NewClaim } from "../domain/claim.ts";
+import type { Claim, NewClaim } from "../domain/claim.ts";
 import type { Predicate } from "../domain/predicate.ts";
-import { claimsOf, history } from "../domain/testing-claims.ts";
+import { claimsOf, dayAt, days, type Drawn, history, rules } from "../domain/testing-claims.ts";
+import { holdersByLoop } from "../domain/testing-model.ts";
 import type { AddedClaims, FactQuery, FactStore } from "./fact-store.ts";
 
 const day = (text: string) => new Date(`${text}T00:00:00Z`);
@@ -65,6 +67,54 @@ function stored(added: AddedClaims | undefined) {
   return added.claims;
 }
 
+const instants = Array.from({ length: days + 8 }, (_, i) => dayAt(i).getTime());
+const byLoop = (claims: readonly Claim[]) =>
+  instants.map((instant) => holdersByLoop(claims, rules, Infinity, instant));
+
+/** Generated claims as the border lets them through: without empty intervals, and without an episode. */
+function storable(drawings: readonly Drawn[]) {
+  const claims = claimsOf(drawings).filter(
+    ({ kind, validFrom, saidAt, validTo }) =>
+      kind !== "assert" || !validTo || validTo > (validFrom ?? saidAt),
+  );
+  const ids = new Set(claims.map(({ id }) => id));
+  const kept = claims.filter(({ target }) => target === undefined || ids.has(target));
+  return kept.map((claim) => ({
+    ...claim,
+    episodeId: undefined,
+    // The time of an assumed one would be ours.
+    validFrom: claim.kind === "assert" ? (claim.validFrom ?? claim.saidAt) : undefined,
+  }));
+}
+
+/** As it reads while bob is taken for alice. */
+function asAlice(claim: Claim): Claim {
+  const { subject, value } = claim;
+  const alice = { kind: "entity", id: "alice" } as const;
+  const isBob = value?.kind === "entity" && value.id === "bob";
+  return {
+    ...claim,
+    subject: subject === "bob" ? "alice" : subject,
+    value: isBob ? alice : value,
+  };
+}
+
+/** Retractions by what they took back when they were said: names that become one later add nothing. */
+function byTarget(claims: readonly Claim[]): readonly Claim[] {
+  return claims.flatMap((retract) => {
+    if (retract.kind !== "retract" || retract.target !== undefined) return [retract];
+    const meant = claims.filter(
+      (claim) =>
+        claim.kind === "assert" &&
+        claim.recordedAt < retract.recordedAt &&
+        claim.subject === retract.subject &&
+        claim.predicate === retract.predicate &&
+        isDeepStrictEqual(claim.value, retract.value),
+    );
+    return meant.map(({ id }) => ({ ...retract, id: `${retract.id} of ${id}`, target: id }));
+  });
+}
+
 /** What every FactStore must do. A line here is a promise to the rest of Soldier. */
 export function factStoreContract(stores: () => FactStore): void {
   const store = () => stores();
@@ -89,6 +139,18 @@ export function factStoreContract(stores: () => FactStore): void {
       acme,
       ids.map((id) => ({ id, groupId: "g", type: "person", name: id, aliases: [] })),
     );
+  /** Who holds what, at each of the instants that generated claims are about. */
+  const holders = async (acme: string) => {
+    const { facts } = await store().facts(acme, asked());
+    return instants.map((instant) =>
+      facts
+        .filter(({ disputed, from, to }) => !disputed && from <= instant && instant < to)
+        .map(({ subject, predicate: of, value }) =>
+          [subject, of, value.kind === "entity" ? value.id : ""].join(" "),
+        )
+        .toSorted(),
+    );
+  };
   const merge = async (acme: string, from: string, to: string) =>
     store().merge(acme, { id: newId(), from, to, by: "ops", evidence: "" });
 
@@ -184,6 +246,40 @@ export function factStoreContract(stores: () => FactStore): void {
         undefined,
       );
     });
+    it("are not there for a tenant or a group that nobody has", async () => {
+      const [acme, nobody] = [await tenant(), newId()];
+      await add(acme, newClaim("paris"));
+      const none = { items: [], next: undefined };
+      expect(await told(acme, { groupIds: ["nobody's"] })).toEqual([]);
+      expect(await told(nobody)).toEqual([]);
+      expect(await store().listEntities(nobody, "g", undefined, 5, undefined)).toEqual(none);
+      expect(await store().entitiesById(acme, ["nobody"])).toEqual([]);
+      expect(await store().listParked(nobody, 5, undefined)).toEqual(none);
+      expect(await store().review(acme, newId(), true)).toBeUndefined();
+      expect(await store().unmerge(acme, newId())).toBeUndefined();
+      expect(await store().rebuild(nobody, "g")).toBe(0);
+    });
+    it("are copies, and so are claims and entities", async () => {
+      const acme = await tenant();
+      const json = { city: ["Paris"] };
+      const claim = newClaim("paris", { value: { kind: "literal", json } });
+      const [added] = await add(acme, claim);
+      await name(acme, "alice");
+      const read = async () => ({
+        facts: (await store().facts(acme, asked())).facts,
+        entities: await store().entitiesById(acme, ["alice"]),
+      });
+      const before = structuredClone(await read());
+      json.city.push("changed");
+      const seen = await read();
+      for (const held of [added, ...seen.facts]) {
+        const value = held?.value;
+        if (value?.kind === "literal") Object.assign(value.json as object, { city: "changed" });
+      }
+      for (const entity of seen.entities) Object.assign(entity, { name: "changed" });
+      expect(await read()).toEqual(before);
+      expect(before.facts).toMatchObject([{ value: { json: { city: ["Paris"] } } }]);
+    });
     it("stay in their tenant and group", async () => {
       const [acme, globex] = [await tenant(), await tenant()];
       await add(acme, newClaim("paris"));
@@ -222,26 +318,32 @@ export function factStoreContract(stores: () => FactStore): void {
         fc.asyncProperty(history, fc.nat(), async (drawings, seed) => {
           const acme = await tenant();
           await name(acme, "alice", "bob");
-          // What the generator takes for granted the border refuses: empty intervals.
-          const claims = claimsOf(drawings).filter(
-            ({ kind, validFrom, saidAt, validTo }) =>
-              kind !== "assert" || !validTo || validTo > (validFrom ?? saidAt),
-          );
-          const ids = new Set(claims.map(({ id }) => id));
-          const kept = claims.filter(({ target }) => target === undefined || ids.has(target));
-          for (const [i, { groupId, ...claim }] of kept.entries()) {
-            // Without an episode the time of an assumed one would be ours.
-            const given = {
-              ...claim,
-              id: `${claim.id}`,
-              episodeId: undefined,
-              validFrom: claim.kind === "assert" ? (claim.validFrom ?? claim.saidAt) : undefined,
-            };
+          for (const [i, { groupId, ...given }] of storable(drawings).entries()) {
             await store().addClaims(acme, groupId, [given], undefined);
             if ((i + seed) % 3 === 0) await store().addClaims(acme, groupId, [given], undefined);
             if ((i + seed) % 7 === 0) await merge(acme, "bob", "alice");
           }
           for (const group of ["g", "h"]) expect(await store().rebuild(acme, group)).toBe(0);
+        }),
+        { numRuns: 15 },
+      );
+    }, 60_000);
+    it("hold at every instant what a plain loop over the claims says, also while a merge lasts (P12, P17)", async () => {
+      await fc.assert(
+        fc.asyncProperty(history, async (drawings) => {
+          const acme = await tenant();
+          await name(acme, "alice", "bob");
+          const claims: Claim[] = [];
+          for (const { groupId, ...given } of storable(drawings))
+            if (groupId === "g") claims.push(...(await add(acme, given)));
+          const before = await holders(acme);
+          expect(before).toEqual(byLoop(claims));
+          const merged = await merge(acme, "bob", "alice");
+          if (merged.kind !== "merged") throw new Error(JSON.stringify(merged));
+          expect(await holders(acme)).toEqual(byLoop(byTarget(claims).map(asAlice)));
+          await store().unmerge(acme, merged.merge.id);
+          expect(await holders(acme)).toEqual(before);
+          expect(await store().rebuild(acme, "g")).toBe(0);
         }),
         { numRuns: 15 },
       );

@@ -1,9 +1,10 @@
 import type { FieldViolation } from "@soldier/kernel/fault";
 import type { Claim, NewClaim } from "../domain/claim.ts";
 import type { ClosingLimits } from "../domain/closings.ts";
-import type { Entity, EntityMerge, StoredEntity } from "../domain/entity.ts";
+import type { EntityMerge, NewEntity, StoredEntity } from "../domain/entity.ts";
 import type { FactVersion } from "../domain/fact-history.ts";
 import type { Predicate } from "../domain/predicate.ts";
+import type { FactFilters } from "./fact-filters.ts";
 
 /** What came of a batch of claims. */
 export type AddedClaims =
@@ -19,6 +20,8 @@ export interface ParkedClaims {
   readonly claims: readonly NewClaim[];
   readonly factsEnded: number;
   readonly factsHeld: number;
+  /** They would end many facts, or it is not certain what they correct. */
+  readonly why: "closes_many" | "ambiguous";
   readonly parkedAt: Date;
 }
 
@@ -35,6 +38,8 @@ export interface FactQuery {
   readonly recordedAt: Date | undefined;
   /** Undefined is any time, what is disputed included. */
   readonly valid: ValidTime | undefined;
+  /** Undefined is none. */
+  readonly filters?: FactFilters;
   readonly limit: number;
   readonly after: FactPlace | undefined;
 }
@@ -53,6 +58,8 @@ export interface FactPlace {
 export interface StoredFact extends FactVersion {
   readonly tenantId: string;
   readonly groupId: string;
+  /** It holds again only because what had ended it was erased, and was not said again since. */
+  readonly reopened: boolean;
 }
 
 export interface FactPage {
@@ -89,8 +96,11 @@ export interface FactStore {
   facts(tenantId: string, query: FactQuery): Promise<FactPage>;
   /** Replaces all predicates of the tenant; what is believed changes from now on, in every group. */
   setPredicates(tenantId: string, predicates: readonly Predicate[]): Promise<void>;
-  /** Stores entities, or their names anew. Answers with ids that belong to another group already. */
-  addEntities(tenantId: string, entities: readonly Entity[]): Promise<readonly string[]>;
+  /**
+   * Stores entities, or their names anew. Answers with ids that belong to another group already. Throws
+   * ENTITY_INVALID when one is mentioned in what is no episode of its group.
+   */
+  addEntities(tenantId: string, entities: readonly NewEntity[]): Promise<readonly string[]>;
   /** Those with these ids, in the order of the ids. */
   entitiesById(tenantId: string, ids: readonly string[]): Promise<readonly StoredEntity[]>;
   /** By id. With a name: those that have it, however it is written. */

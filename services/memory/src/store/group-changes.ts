@@ -9,6 +9,7 @@ import {
   type Sayings,
   unknownPredicate,
 } from "../domain/facts.ts";
+import { knownPredicates } from "../domain/known-predicates.ts";
 import {
   type NumberedFact,
   readSayings,
@@ -97,7 +98,10 @@ export async function noteRules(
   const declared = await declaredRules(sql, tenantId, predicates);
   const changed: string[] = [];
   for (const predicate of new Set(predicates)) {
-    const rule = declared.get(predicate) ?? unknownPredicate;
+    const known = Object.hasOwn(knownPredicates, predicate)
+      ? knownPredicates[predicate]
+      : undefined;
+    const rule = declared.get(predicate) ?? known ?? unknownPredicate;
     const used = uses
       .filter((use) => use.predicate === predicate)
       .toSorted((a, b) => a.recordedAt.getTime() - b.recordedAt.getTime())

@@ -1,13 +1,14 @@
 import { tenantSql } from "@soldier/storage/tenant";
 import type { ISql, Sql } from "postgres";
 import { canonicaliser } from "../domain/canonical.ts";
-import { type NewClaim, valueKey } from "../domain/claim.ts";
+import { canonicalJson, type NewClaim, valueKey } from "../domain/claim.ts";
 import type { EntityMerge } from "../domain/entity.ts";
 import { factHistory, type FactVersion, versionKey } from "../domain/fact-history.ts";
-import { addClaims, addWithin, inOne } from "./add-claims.ts";
+import { addClaims, addWithin, inOne, type Tried } from "./add-claims.ts";
 import { claimFromJson } from "./claim-rows.ts";
 import { entityNames, queryFacts } from "./fact-queries.ts";
 import { insertVersions, mergeOf, readMerges, readSayings, readVersions } from "./fact-rows.ts";
+import { releaseReviewed } from "./keep-resolutions.ts";
 import type { FactStore, MergeOutcome, ParkedClaims } from "./fact-store.ts";
 import { lockGroup, noteRules, predicatesLock, recompute } from "./group-changes.ts";
 
@@ -94,9 +95,14 @@ function storeOf(sql: Sql): FactStore {
         const [row] = await tx<ParkedRow[]>`
           delete from parked_claims where tenant_id = ${tenantId} and id = ${parkedId} returning *`;
         if (row) found.push(row);
-        if (!row || !accept) return { kind: "stored", claims: [] };
+        if (!row) return { kind: "stored", claims: [] };
         const { groupId, claims } = parkedOf(row);
-        return addWithin(tx, { tenantId, groupId, claims, limits: undefined });
+        const added: Tried = accept
+          ? await addWithin(tx, { tenantId, groupId, claims, limits: undefined })
+          : { kind: "stored", claims: [] };
+        const episodeIds = claims.flatMap(({ episodeId }) => episodeId ?? []);
+        if (added.kind === "stored") await releaseReviewed(tx, tenantId, [...new Set(episodeIds)]);
+        return added;
       });
       if (tried.kind === "too-many") throw new Error("without limits nothing is too many");
       return found.length > 0 ? tried : undefined;
@@ -130,6 +136,7 @@ function contentOf(version: FactVersion): string {
   return JSON.stringify([
     versionKey(version),
     ...known,
+    canonicalJson(version.attributes),
     recordedAt,
     String(supersededAt),
     supersededBy,
@@ -195,6 +202,7 @@ interface ParkedRow {
   readonly claims: readonly Record<string, unknown>[];
   readonly facts_ended: number;
   readonly facts_held: number;
+  readonly why: ParkedClaims["why"];
   readonly parked_at: Date;
 }
 
@@ -206,6 +214,7 @@ function parkedOf(row: ParkedRow): ParkedClaims {
     claims,
     factsEnded: row.facts_ended,
     factsHeld: row.facts_held,
+    why: row.why,
     parkedAt: row.parked_at,
   };
 }

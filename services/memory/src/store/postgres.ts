@@ -1,7 +1,8 @@
 import { notedOnce } from "@soldier/events/inbox";
+import { Fault } from "@soldier/kernel/fault";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Fragment, ISql, Sql } from "postgres";
-import type { Episode, EpisodeRole, NewEpisode, Stage } from "../domain/episode.ts";
+import type { Episode, EpisodeRole, NewEpisode, StageName } from "../domain/episode.ts";
 import type {
   AddedEpisode,
   EpisodeStore,
@@ -9,19 +10,24 @@ import type {
   GroupNews,
   StagedEpisode,
 } from "./episode-store.ts";
+import { stageColumns, type StageRow, stagesOf } from "./stage-columns.ts";
 import { vectorOf } from "./vector-bytes.ts";
 
 /** The durable consumer whose inbox says which events were had. */
 export const consumerName = "memory";
 
-export function postgresEpisodeStore(pool: Sql): EpisodeStore {
+/** Episodes in PostgreSQL; each new one is entered for the stages given. */
+export function postgresEpisodeStore(
+  pool: Sql,
+  stages: readonly StageName[] = ["embedded"],
+): EpisodeStore {
   return {
-    add: (tenantId, episodes) => addAll(tenantSql(pool, tenantId), tenantId, episodes),
+    add: (tenantId, episodes) => addAll(tenantSql(pool, tenantId), tenantId, episodes, stages),
 
     async addOnce(event, tenantId, episodes) {
       const sql = tenantSql(pool, tenantId);
       const noted = sql`noted as (${notedOnce(sql, consumerName, event)}),`;
-      const stored = await insert(sql, tenantId, episodes, noted);
+      const stored = await insert(sql, tenantId, episodes, stages, noted);
       const byKey = new Map(stored.map((row) => [row.ingest_key, episodeOf(row)]));
       return episodes.flatMap(({ ingestKey }) => byKey.get(ingestKey) ?? []);
     },
@@ -30,7 +36,7 @@ export function postgresEpisodeStore(pool: Sql): EpisodeStore {
       const sql = tenantSql(pool, tenantId);
       const [row] = await sql<StagedRow[]>`
         select ${columns(sql)}, ${stageColumns(sql)}
-        from episodes e ${stageJoins(sql)}
+        from episodes e
         where e.tenant_id = ${tenantId} and e.id = ${id}`;
       return row && stagedOf(row);
     },
@@ -39,7 +45,7 @@ export function postgresEpisodeStore(pool: Sql): EpisodeStore {
       const sql = tenantSql(pool, tenantId);
       const rows = await sql<StagedRow[]>`
         select ${columns(sql)}, ${stageColumns(sql)}
-        from episodes e ${stageJoins(sql)}
+        from episodes e
         where e.tenant_id = ${tenantId} and e.group_id = ${groupId}
           and (${before ?? null}::bigint is null or e.revision < ${before ?? null})
         order by e.revision desc
@@ -55,20 +61,24 @@ export function postgresEpisodeStore(pool: Sql): EpisodeStore {
       const revisions = known.map(({ revision }) => revision);
       // The head, compared first, answers for the many groups in which nothing happened.
       const rows = await sql<(ChangeRow | HeadRow)[]>`
-        select changed.*, g.group_id, g.head::float8 as head
+        select changed.*, g.group_id, g.head::float8 as head,
+          g.erased_revision > known.revision as anew
         from unnest(${groupIds}::text[], ${revisions}::bigint[]) as known (id, revision)
         join groups g on g.tenant_id = ${tenantId} and g.group_id = known.id
           and g.head > known.revision
+        cross join lateral (
+          select case when g.erased_revision > known.revision then 0 else known.revision end
+        ) since (revision)
         left join lateral (
           select ${columns(sql)}, null::bytea as vector
           from episodes e
-          where e.tenant_id = ${tenantId} and e.group_id = known.id and e.revision > known.revision
+          where e.tenant_id = ${tenantId} and e.group_id = known.id and e.revision > since.revision
           union all
           select x.episode_id, x.tenant_id, x.group_id, x.revision::float8, '', '', '', '', '', '',
             '', 'epoch', 'epoch', x.vector
           from embeddings x
           where x.tenant_id = ${tenantId} and x.group_id = known.id and x.model = ${model}
-            and x.revision > known.revision
+            and x.revision > since.revision
         ) changed on true
         order by g.group_id, changed.revision`;
       return newsOf(rows);
@@ -92,15 +102,11 @@ export interface EpisodeRow {
   readonly recorded_at: Date;
 }
 
-interface StagedRow extends EpisodeRow {
-  /** Of the backlog; null when the stage is done. */
-  readonly pending_attempts: number | null;
-  readonly pending_failed: string | null;
-  readonly done_attempts: number | null;
-}
+type StagedRow = EpisodeRow & StageRow;
 
 interface ChangeRow extends EpisodeRow {
   readonly head: number;
+  readonly anew: boolean;
   readonly vector: Buffer | null;
 }
 
@@ -108,6 +114,7 @@ interface ChangeRow extends EpisodeRow {
 interface HeadRow {
   readonly group_id: string;
   readonly head: number;
+  readonly anew: boolean;
   readonly id: null;
 }
 
@@ -117,48 +124,38 @@ export function columns(sql: ISql) {
     e.agent_id, e.session_id, e.turn_id, e.ingest_key, e.role, e.text, e.occurred_at, e.recorded_at`;
 }
 
-function stageColumns(sql: ISql) {
-  return sql`b.attempts as pending_attempts, b.failed as pending_failed,
-    x.attempts as done_attempts`;
-}
-
-function stageJoins(sql: ISql) {
-  return sql`
-    left join backlog b
-      on b.tenant_id = e.tenant_id and b.episode_id = e.id and b.stage = 'embedded'
-    left join lateral (
-      select max(attempts) as attempts from embeddings
-      where tenant_id = e.tenant_id and episode_id = e.id
-    ) x on true`;
-}
-
 async function addAll(
   sql: ISql,
   tenantId: string,
   episodes: readonly NewEpisode[],
+  stages: readonly StageName[],
 ): Promise<readonly AddedEpisode[]> {
   if (episodes.length === 0) return [];
-  const stored = await insert(sql, tenantId, episodes, undefined);
+  const stored = await insert(sql, tenantId, episodes, stages, undefined);
   const byKey = new Map(stored.map((row) => [row.ingest_key, episodeOf(row)]));
   const there = episodes.filter(({ ingestKey }) => !byKey.has(ingestKey));
   for (const episode of await byIngestKey(sql, tenantId, there))
     byKey.set(episode.ingestKey, episode);
   return episodes.map(({ id, ingestKey }) => {
     const episode = byKey.get(ingestKey);
-    if (!episode) throw new Error(`episode ${ingestKey} was neither stored nor there`);
+    if (!episode)
+      throw new Fault("precondition", `what episode ${ingestKey} holds was erased and stays so`, {
+        reason: "EPISODE_ERASED",
+      });
     return { episode, added: episode.id === id };
   });
 }
 
 /**
  * One statement, so that a pool needs no transaction for it: takes the groups' locks in one order,
- * numbers the episodes, stores the new ones and enters them for embedding. A number that goes to an
+ * numbers the episodes, stores the new ones and enters them for their stages. A number that goes to an
  * episode that is there already stays unused. With `noted` before it, it does nothing unless that has a row.
  */
 function insert(
   sql: ISql,
   tenantId: string,
   episodes: readonly NewEpisode[],
+  stages: readonly StageName[],
   noted: Fragment | undefined,
 ) {
   const given = episodes.map((episode, i) => ({ ...episode, place: i }));
@@ -196,8 +193,8 @@ function insert(
       returning *
     ),
     entered as (
-      insert into backlog (tenant_id, episode_id, stage)
-      select tenant_id, id, 'embedded' from e
+      insert into backlog (tenant_id, episode_id, stage, group_id)
+      select tenant_id, id, stage, group_id from e cross join unnest(${[...stages]}::text[]) as stage
     )
     select ${columns(sql)} from e`;
 }
@@ -230,23 +227,14 @@ export function episodeOf(row: EpisodeRow): Episode {
 }
 
 function stagedOf(row: StagedRow): StagedEpisode {
-  return { episode: episodeOf(row), stages: [storedStage, embeddedStage(row)] };
-}
-
-const storedStage: Stage = { name: "stored", status: "done", attempts: 1, failed: "" };
-
-function embeddedStage(row: StagedRow): Stage {
-  const name = "embedded";
-  if (row.pending_attempts === null)
-    return { name, status: "done", attempts: row.done_attempts ?? 0, failed: "" };
-  const failed = row.pending_failed ?? "";
-  return { name, status: failed ? "failed" : "pending", attempts: row.pending_attempts, failed };
+  return { episode: episodeOf(row), stages: stagesOf(row) };
 }
 
 function newsOf(rows: readonly (ChangeRow | HeadRow)[]): readonly GroupNews[] {
-  const news = new Map<string, { revision: number; changes: GroupChange[] }>();
+  const news = new Map<string, { revision: number; anew?: boolean; changes: GroupChange[] }>();
   for (const row of rows) {
-    const group = news.get(row.group_id) ?? { revision: row.head, changes: [] };
+    const { head: revision, anew } = row;
+    const group = news.get(row.group_id) ?? { revision, ...(anew && { anew }), changes: [] };
     if (row.id !== null) group.changes.push(changeOf(row));
     news.set(row.group_id, group);
   }

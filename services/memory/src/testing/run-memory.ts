@@ -4,6 +4,7 @@ import type { EventBus } from "@soldier/events/bus";
 import { openBus } from "@soldier/events/open-bus";
 import type { Backend, TestDatabase } from "@soldier/storage/testing";
 import { memory } from "../service.ts";
+import { keeping } from "@soldier/events/testing";
 
 export interface MemoryUnderTest extends AsyncDisposable {
   readonly mesh: TestMesh;
@@ -15,8 +16,12 @@ export interface MemoryOptions {
   readonly database: Backend<TestDatabase>;
   /** A broker; the bus in this process unless given. */
   readonly broker?: Backend<{ readonly url: string }>;
+  /** The [embedder] table. */
+  readonly embedder?: Readonly<Record<string, unknown>>;
+  /** Other tables. */
+  readonly tables?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Over the [memory] table. */
-  readonly memory?: Readonly<Record<string, number>>;
+  readonly memory?: Readonly<Record<string, unknown>>;
 }
 
 /** The service by itself, on a database of its own, with an embedder that knows letters only. */
@@ -27,13 +32,21 @@ export async function runMemory(options: MemoryOptions): Promise<MemoryUnderTest
   const url = options.broker
     ? opened.use(await options.broker.open()).url
     : `inproc://${name.replaceAll("_", "-")}`;
-  const events = { url, root: name, replicas: 1, keep_hours: 1, connect_timeout_ms: 5_000 };
+  const events = {
+    url,
+    root: name,
+    replicas: 1,
+    keep_hours: 1,
+    connect_timeout_ms: 5_000,
+    ...keeping,
+  };
   const mesh = opened.use(
     await runForTest([memory], {
       settings: {
         postgres,
         events,
-        embedder: { provider: "deterministic", dimensions: 64 },
+        embedder: options.embedder ?? { provider: "deterministic", dimensions: 64 },
+        ...options.tables,
         memory: { ...options.memory },
       },
     }),

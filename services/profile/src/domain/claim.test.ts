@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type Claim,
-  expired,
+  knownUntil,
   type NewClaim,
   outcomeOf,
   sameValue,
@@ -26,7 +26,13 @@ const claimOf = (version: number, over: Partial<Claim> = {}): Claim => ({
   ...user(),
   name: "email",
   confidence: 1,
+  id: `claim ${version}`,
+  customerId: "ana",
+  validFrom: at,
+  validTo: undefined,
   expiresAt: undefined,
+  deleteAfter: undefined,
+  encrypted: false,
   sessionId: "",
   scenarioId: "",
   stepId: "",
@@ -81,24 +87,27 @@ describe("what becomes of a claim", () => {
 describe("how a field stands", () => {
   it("keeps a bounded number of pending values", () => {
     const first = claimOf(1, { value: "verified", outcome: "applied", verified });
-    let standing = standingAfter(first, undefined);
+    let standing = standingAfter(first, "applied", undefined);
     for (let version = 2; version < 40; version++)
-      standing = standingAfter(claimOf(version, { value: version }), standing);
+      standing = standingAfter(claimOf(version, { value: version }), "pending", standing);
     expect(standing.holding).toBe(first);
     expect(standing.pending.map(({ value }) => value)).toEqual([
       39, 38, 37, 36, 35, 34, 33, 32, 31, 30,
     ]);
   });
   it("does not change by a confirmation", () => {
-    const before = standingAfter(claimOf(1, { outcome: "applied" }), undefined);
-    expect(standingAfter(claimOf(2, { outcome: "confirmed" }), before)).toBe(before);
+    const before = standingAfter(claimOf(1), "applied", undefined);
+    expect(standingAfter(claimOf(2), "confirmed", before)).toBe(before);
   });
 });
 
-it("expires at its time, not before", () => {
-  expect(expired({ expiresAt: undefined }, at)).toBe(false);
-  expect(expired({ expiresAt: new Date(at.getTime() + 1) }, at)).toBe(false);
-  expect(expired({ expiresAt: at }, at)).toBe(true);
+it("is known until it expires or is to be deleted, whichever is first", () => {
+  const sooner = new Date(at.getTime() - 1);
+  expect(knownUntil({ expiresAt: undefined, deleteAfter: undefined })).toBeUndefined();
+  expect(knownUntil({ expiresAt: at, deleteAfter: undefined })).toBe(at);
+  expect(knownUntil({ expiresAt: undefined, deleteAfter: at })).toBe(at);
+  expect(knownUntil({ expiresAt: at, deleteAfter: sooner })).toBe(sooner);
+  expect(knownUntil({ expiresAt: sooner, deleteAfter: at })).toBe(sooner);
 });
 
 it("compares values as JSON, whatever the order of keys", () => {

@@ -7,14 +7,18 @@ import {
   ProfileFieldSchema,
 } from "@soldier/proto/profile/v1/profile";
 import type { Claim, Standing } from "./claim.ts";
+import type { Span } from "./timeline.ts";
 
 /** A field as clients see it. */
-export function fieldMessage({ holding, pending }: Standing): ProfileField {
-  return { ...claimMessage(holding), pending: pending.map(pendingMessage) };
+export function fieldMessage({ holding, pending }: Standing, span?: Span): ProfileField {
+  const field = span
+    ? spanMessage(span)
+    : spanMessage({ claim: holding, from: holding.validFrom, to: holding.validTo });
+  return { ...field, pending: pending.map(pendingMessage) };
 }
 
-/** One value that a field has had. */
-export function claimMessage(claim: Claim): ProfileField {
+/** One value that a field has had, with when. */
+export function spanMessage({ claim, from, to }: Omit<Span, "disputed">): ProfileField {
   const { name, source, sessionId, scenarioId, stepId, confidence, verified, expiresAt } = claim;
   return create(ProfileFieldSchema, {
     name,
@@ -26,6 +30,9 @@ export function claimMessage(claim: Claim): ProfileField {
     confidence,
     recordedAt: timestampFromDate(claim.recordedAt),
     recordedBy: claim.recordedBy,
+    customerId: claim.customerId,
+    validFrom: timestampFromDate(from),
+    ...(to && { validTo: timestampFromDate(to) }),
     ...(verified && { verification: { ...verified, at: timestampFromDate(verified.at) } }),
     ...(expiresAt && { expiresAt: timestampFromDate(expiresAt) }),
   });

@@ -11,9 +11,12 @@ export function customerAfter(token: string): string | undefined {
   return read(token, isId);
 }
 
-/** The version before which a page begins; undefined for the first. Throws "invalid" for other texts. */
-export function versionAfter(token: string): string | undefined {
-  return read(token, (text) => /^\d{1,15}$/.test(text));
+/** The file after which a page begins; as above. */
+export const assetAfter = customerAfter;
+
+/** The instant, in milliseconds, before which a page begins; as above. */
+export function instantAfter(token: string): string | undefined {
+  return read(token, (text) => /^-?\d{1,15}$/.test(text));
 }
 
 function read(token: string, valid: (text: string) => boolean): string | undefined {

@@ -2,7 +2,7 @@ import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { timestampFromDate, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { testIdentity } from "@soldier/chassis/testing";
 import { type Event, messageOf } from "@soldier/events/event";
-import { auditRecordedTopic } from "@soldier/events/topics";
+import { auditRecordedTopic, profileErasedTopic } from "@soldier/events/topics";
 import { manualClock } from "@soldier/kernel/clock";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
@@ -254,5 +254,175 @@ describe("RecordConsent", () => {
     expect(await refusal(profiles.recordConsent({ customerId, consent }))).toMatchObject({
       reason: "CONSENT_INVALID",
     });
+  });
+});
+
+describe("GetProfile as of then", () => {
+  it("tells what was believed then, and UpdateField when a value holds", async () => {
+    const { profiles, customerId } = await tenant();
+    const start = clock.now();
+    const at = (ms: number) => timestampFromDate(new Date(start.getTime() + ms));
+    await profiles.updateField(said(customerId, "old@example.com"));
+    clock.advance(10_000);
+    const { field } = await profiles.updateField(
+      said(customerId, "trip@example.com", { validFrom: at(20_000), validTo: at(30_000) }),
+    );
+    expect(jsonOf(field?.value)).toBe("old@example.com"); // the other is not true yet
+    const valueAt = async (valid: number, recorded?: number) => {
+      const asOf = { valid: at(valid), ...(recorded && { recorded: at(recorded) }) };
+      const { profile } = await profiles.getProfile({ customerId, asOf });
+      return jsonOf(profile?.fields["email"]?.value);
+    };
+    expect(await valueAt(25_000)).toBe("trip@example.com");
+    expect(await valueAt(25_000, 5_000)).toBe("old@example.com");
+    expect(await valueAt(30_000)).toBe("old@example.com");
+    clock.advance(30_000);
+    const { values } = await profiles.listFieldHistory({ customerId, name: "email" });
+    expect(values.map(({ validFrom, validTo }) => [validFrom, validTo])).toEqual([
+      [at(30_000), undefined],
+      [at(20_000), at(30_000)],
+      [at(0), at(20_000)],
+    ]);
+    const known = await profiles.listFieldHistory({
+      customerId,
+      name: "email",
+      recorded: at(5_000),
+    });
+    expect(known.values.map(({ value: was }) => jsonOf(was))).toEqual(["old@example.com"]);
+    const backwards = said(customerId, "x", { validFrom: at(9), validTo: at(9) });
+    expect((await refusal(profiles.updateField(backwards))).fields).toMatchObject([
+      { field: "valid_to" },
+    ]);
+  });
+});
+
+describe("UnlinkIdentity", () => {
+  it("makes a name nobody's, once; LinkIdentity moves one only when asked to", async () => {
+    const { profiles, customerId, who } = await tenant();
+    const other = { channel: Channel.API, externalId: newId() };
+    const otherId = (await profiles.getOrCreateProfile(other)).profile?.id ?? "";
+    const moved = await profiles.linkIdentity({ customerId: otherId, ...who, move: true });
+    expect(moved.profile?.identities).toHaveLength(2);
+    for (let i = 0; i < 2; i++) {
+      const { profile } = await profiles.unlinkIdentity({ customerId: otherId, ...who });
+      expect(profile?.identities).toMatchObject([other]);
+    }
+    expect((await profiles.getProfile({ customerId })).profile?.identities).toEqual([]);
+    expect((await profiles.getOrCreateProfile(who)).created).toBe(true);
+  });
+});
+
+describe("MergeProfiles and UnmergeProfiles", () => {
+  it("make two customers one and two again, and tell the audit", async () => {
+    const { identity, profiles, customerId: fromCustomerId, who } = await tenant();
+    const other = { channel: Channel.API, externalId: newId() };
+    const intoCustomerId = (await profiles.getOrCreateProfile(other)).profile?.id ?? "";
+    const request = { fromCustomerId, intoCustomerId, evidence: "same passport" };
+    const { profile, mergeId } = await profiles.mergeProfiles(request);
+    expect(profile).toMatchObject({ id: intoCustomerId, aliasIds: [fromCustomerId] });
+    expect((await profiles.mergeProfiles(request)).mergeId).toBe(mergeId);
+    expect((await profiles.getOrCreateProfile(who)).profile?.id).toBe(intoCustomerId);
+    const both = await profiles.unmergeProfiles({ mergeId });
+    expect(both.profiles.map(({ id }) => id)).toEqual([fromCustomerId, intoCustomerId]);
+    expect((await profiles.getOrCreateProfile(who)).profile?.id).toBe(fromCustomerId);
+    const mine = () =>
+      audited
+        .filter(({ tenantId }) => tenantId === identity.tenantId)
+        .map((one) => messageOf(auditRecordedTopic, one).event?.action);
+    await vi.waitFor(() => expect(mine()).toEqual(["profile.merged", "profile.unmerged"]));
+  });
+  it("refuse a customer with itself, one that is not there, and a merge that never was", async () => {
+    const { profiles, customerId } = await tenant();
+    const merge = (fromCustomerId: string, intoCustomerId: string) =>
+      refusal(profiles.mergeProfiles({ fromCustomerId, intoCustomerId }));
+    expect(await merge(customerId, customerId)).toMatchObject({
+      reason: "MERGE_INVALID",
+      fields: [{ field: "into_customer_id" }],
+    });
+    expect((await merge(customerId, newId())).reason).toBe("CUSTOMER_NOT_FOUND");
+    const never = await refusal(profiles.unmergeProfiles({ mergeId: newId() }));
+    expect(never.reason).toBe("MERGE_NOT_FOUND");
+  });
+});
+
+describe("AddAsset", () => {
+  const asset = {
+    kind: "passport",
+    uri: "s3://files/passport.png",
+    checksum: new Uint8Array(32).fill(1),
+    mediaType: "image/png",
+    sizeBytes: 12n,
+  };
+  it("records a file by reference, with where it came from", async () => {
+    const { profiles, customerId } = await tenant();
+    const { asset: stored } = await profiles.addAsset({ customerId, asset });
+    expect(stored).toMatchObject({
+      ...asset,
+      customerId,
+      source: FieldSource.HUMAN_ENTERED,
+      recordedBy: "olga",
+      recordedAt: timestampFromDate(clock.now()),
+    });
+    expect((await profiles.listAssets({ customerId })).assets).toEqual([stored]);
+  });
+  it("names everything that is wrong", async () => {
+    const { profiles, customerId } = await tenant();
+    const bad = {
+      kind: "My Passport",
+      uri: "https://ann:secret@files.example/1",
+      checksum: new Uint8Array(31),
+      mediaType: "png",
+      sizeBytes: -1n,
+      source: 99 as FieldSource, // from a newer version
+    };
+    const fault = await refusal(profiles.addAsset({ customerId, asset: bad }));
+    expect(fault).toMatchObject({ reason: "ASSET_INVALID" });
+    expect(fault.fields.map(({ field }) => field)).toEqual([
+      "asset.kind",
+      "asset.uri",
+      "asset.checksum",
+      "asset.media_type",
+      "asset.size_bytes",
+      "asset.source",
+    ]);
+    for (const uri of ["passport.png", "data:image/png;base64,AAAA"]) {
+      const refused = await refusal(profiles.addAsset({ customerId, asset: { ...asset, uri } }));
+      expect(refused.fields).toMatchObject([{ field: "asset.uri" }]);
+    }
+  });
+});
+
+describe("EraseProfile", () => {
+  it("counts, erases, gives the same certificate again, and tells others whom", async () => {
+    const { identity, profiles, customerId } = await tenant();
+    const told: Event[] = [];
+    await running.bus.broadcast([profileErasedTopic.name], async (event) => void told.push(event));
+    await profiles.updateField(said(customerId, "ana@example.com"));
+    const counted = await profiles.eraseProfile({ customerId, dryRun: true });
+    expect(counted).toMatchObject({ certificateId: "", customerIds: [customerId] });
+    expect(counted.erased).toMatchObject({ customers: 1n, fields: 1n, claims: 1n, identities: 1n });
+    const done = await profiles.eraseProfile({ customerId });
+    expect(done.erased).toEqual(counted.erased);
+    const again = await profiles.eraseProfile({ customerId });
+    expect(again).toMatchObject({
+      certificateId: done.certificateId,
+      customerIds: [customerId],
+      erasedAt: done.erasedAt,
+    });
+    expect(Object.values(again.erased).every((count) => count === 0n)).toBe(true);
+    for (const late of [
+      () => profiles.getProfile({ customerId }),
+      () => profiles.updateField(said(customerId, "ana@example.com")),
+    ])
+      expect((await refusal(late())).reason).toBe("CUSTOMER_NOT_FOUND");
+    const mine = () => told.filter(({ tenantId }) => tenantId === identity.tenantId);
+    await vi.waitFor(() => expect(mine()).toHaveLength(1));
+    const [event] = mine().map((one) => messageOf(profileErasedTopic, one));
+    expect(event?.customerIds).toEqual([customerId]);
+  });
+  it("tells of a customer that never was", async () => {
+    const { profiles } = await tenant();
+    const fault = await refusal(profiles.eraseProfile({ customerId: newId() }));
+    expect(fault.reason).toBe("CUSTOMER_NOT_FOUND");
   });
 });

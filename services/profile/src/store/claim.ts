@@ -1,64 +1,87 @@
 import { Fault } from "@soldier/kernel/fault";
+import { newId } from "@soldier/kernel/ids";
 import type { ISql } from "postgres";
-import {
-  type Claim,
-  expired,
-  type NewClaim,
-  outcomeOf,
-  sameValue,
-  type Standing,
-  standingAfter,
-} from "../domain/claim.ts";
+import { type Claim, type NewClaim, sameValue } from "../domain/claim.ts";
+import { outcomeAmong, standingAt, timelineOf } from "../domain/timeline.ts";
+import { type Held, holdOne, type Member, memberOf, touch } from "./hold.ts";
 import type { Claimed } from "./profile-store.ts";
-import { type ClaimRow, claimOf, rowOf, type StandingRow, standingOf } from "./rows.ts";
-import { holding, pending } from "./select.ts";
+import { rowOf } from "./rows.ts";
+import { hexOf, type Sealing } from "./sealing.ts";
+import { believe, claimsOn } from "./versions.ts";
 
 /**
- * Stores claims in their order, each judged by how its field stands after those before it. Part of
- * a transaction, whose end lets other writers of the customer go on.
+ * Stores claims, each judged among all on its field. Part of a transaction, whose end lets other
+ * writers of the customer go on.
  */
 export async function claimAll(
   tx: ISql,
   tenantId: string,
   customerId: string,
-  claims: readonly NewClaim[],
+  given: readonly NewClaim[],
+  sealing: Sealing,
   now: Date,
 ): Promise<readonly Claimed[] | undefined> {
-  const before = await holdCustomer(tx, tenantId, customerId);
-  if (before === undefined) return undefined;
-  const known = await byKey(tx, tenantId, customerId, claims);
-  const names = [...new Set(claims.map(({ name }) => name))];
-  const standings = await standingsOf(tx, tenantId, customerId, names);
-  let version = before;
+  const held = await holdOne(tx, tenantId, customerId, now);
+  if (!held) return undefined;
+  const of = await withKey(tx, tenantId, held, customerId, given, sealing);
+  const names = [...new Set(given.map(({ name }) => name))];
+  const keyed = await namesByKey(tx, tenantId, customerId, given);
+  const before = await claimsOn(tx, tenantId, of, sealing, [...new Set([...names, ...keyed])]);
+  const known = new Map(
+    before.flatMap((claim) =>
+      claim.customerId === customerId && claim.idempotencyKey
+        ? [[claim.idempotencyKey, claim] as const]
+        : [],
+    ),
+  );
+  let { version } = memberOf(of, customerId);
+  const all = [...before];
   const stored: Claim[] = [];
-  const claimed = claims.map((given): Claimed => {
-    const repeated = given.idempotencyKey && known.get(given.idempotencyKey);
-    const was = standings.get(given.name);
-    if (repeated)
-      return { claim: checked(repeated, given), standing: was ?? alone(repeated), repeated: true };
-    const current = was && !expired(was.holding, now) ? was : undefined;
-    const outcome = outcomeOf(given, current?.holding);
-    const claim: Claim = { ...given, outcome, version: ++version, recordedAt: now };
-    const standing = standingAfter(claim, current);
-    standings.set(given.name, standing);
-    if (given.idempotencyKey) known.set(given.idempotencyKey, claim);
+  const came = given.map((one) => {
+    const repeated = one.idempotencyKey && known.get(one.idempotencyKey);
+    if (repeated) return { claim: checked(repeated, one), repeated: true };
+    const unjudged = claimOf(one, customerId, ++version, of.recordedAt);
+    const onField = [...all.filter(({ name }) => name === one.name), unjudged];
+    const claim = { ...unjudged, outcome: outcomeAmong(onField, unjudged) };
+    all.push(claim);
     stored.push(claim);
-    return { claim, standing, repeated: false };
+    if (one.idempotencyKey) known.set(one.idempotencyKey, claim);
+    return { claim, repeated: false };
   });
-  if (stored.length > 0) await write(tx, tenantId, customerId, stored, standings, now);
-  return claimed;
+  if (stored.length > 0) {
+    await insertClaims(tx, tenantId, memberOf(of, customerId), stored, sealing);
+    const changed = all.filter(({ name }) => names.includes(name));
+    await believe(tx, tenantId, of, changed, names);
+    await touch(tx, tenantId, of, customerId, stored.length);
+  }
+  const at = stored.length > 0 || of.recordedAt > now ? of.recordedAt : now;
+  return came.map(({ claim, repeated }) => {
+    const onField = all.filter(({ name }) => name === claim.name);
+    return { claim, repeated, standing: standingAt(timelineOf(onField), at) };
+  });
 }
 
-/** Makes other writers of the customer wait for this transaction; the version, undefined if absent. */
-export async function holdCustomer(
-  tx: ISql,
-  tenantId: string,
-  customerId: string,
-): Promise<number | undefined> {
-  const [row] = await tx<{ version: number }[]>`
-    select version::float8 as version from customers
-    where tenant_id = ${tenantId} and id = ${customerId} for update`;
-  return row?.version;
+function claimOf(given: NewClaim, customerId: string, version: number, recordedAt: Date): Claim {
+  const { retentionMs, ...claim } = given;
+  const validFrom = given.validFrom ?? recordedAt;
+  if (given.validTo && given.validTo <= validFrom)
+    throw new Fault("invalid", "the field cannot be updated", {
+      reason: "FIELD_INVALID",
+      fields: [
+        { field: "valid_to", description: "must be after valid_from, which is now if unset" },
+      ],
+    });
+  return {
+    ...claim,
+    id: newId(),
+    customerId,
+    version,
+    outcome: "applied",
+    recordedAt,
+    validFrom,
+    deleteAfter:
+      retentionMs === undefined ? undefined : new Date(recordedAt.getTime() + retentionMs),
+  };
 }
 
 function checked(stored: Claim, given: NewClaim): Claim {
@@ -68,80 +91,69 @@ function checked(stored: Claim, given: NewClaim): Claim {
   });
 }
 
-function alone(claim: Claim): Standing {
-  return { holding: claim, pending: [] };
-}
-
-async function byKey(
+/** The fields that keys were used for before, which may be others. */
+async function namesByKey(
   tx: ISql,
   tenantId: string,
   customerId: string,
   claims: readonly NewClaim[],
-): Promise<Map<string, Claim>> {
+): Promise<readonly string[]> {
   const keys = claims.flatMap(({ idempotencyKey }) => idempotencyKey ?? []);
-  if (keys.length === 0) return new Map();
-  const rows = await tx<{ key: string; claim: ClaimRow }[]>`
-    select h.idempotency_key as key, to_jsonb(h) as claim from field_claims h
-    where h.tenant_id = ${tenantId} and h.customer_id = ${customerId}
-      and h.idempotency_key = any(${keys})`;
-  return new Map(rows.map(({ key, claim }) => [key, claimOf(claim)]));
+  if (keys.length === 0) return [];
+  const rows = await tx<{ name: string }[]>`
+    select distinct name from field_claims
+    where tenant_id = ${tenantId} and customer_id = ${customerId}
+      and idempotency_key = any(${keys})`;
+  return rows.map(({ name }) => name);
 }
 
-async function standingsOf(
+/** The same, with a data key made for the customer when a claim needs one. */
+async function withKey(
   tx: ISql,
   tenantId: string,
+  held: Held,
   customerId: string,
-  names: readonly string[],
-): Promise<Map<string, Standing>> {
-  const rows = await tx<(StandingRow & { name: string })[]>`
-    select f.name, to_jsonb(h) as holding, ${pending(tx)} as pending
-    from fields f ${holding(tx)}
-    where f.tenant_id = ${tenantId} and f.customer_id = ${customerId} and f.name = any(${names})`;
-  return new Map(rows.map((row) => [row.name, standingOf(row)]));
+  claims: readonly NewClaim[],
+  sealing: Sealing,
+): Promise<Held> {
+  const member = memberOf(held, customerId);
+  if (member.data_key !== null || !claims.some(({ encrypted }) => encrypted)) return held;
+  const { dataKey, wrappedBy } = sealing.makeKey({ tenantId, customerId });
+  await tx`
+    update customers set data_key = ${dataKey}, key_wrapped_by = ${wrappedBy}
+    where tenant_id = ${tenantId} and id = ${customerId}`;
+  const keyed: Member = { ...member, data_key: hexOf(dataKey), key_wrapped_by: wrappedBy };
+  return { ...held, members: held.members.map((one) => (one === member ? keyed : one)) };
 }
 
-async function write(
+async function insertClaims(
   tx: ISql,
   tenantId: string,
-  customerId: string,
+  member: Member,
   claims: readonly Claim[],
-  standings: ReadonlyMap<string, Standing>,
-  now: Date,
+  sealing: Sealing,
 ): Promise<void> {
-  const names = [...new Set(claims.map(({ name }) => name))];
-  const fields = names.flatMap((name) => {
-    const standing = standings.get(name);
-    if (!standing) return [];
-    const { holding: held, pending: waiting } = standing;
-    return [{ name, version: held.version, pending: waiting.map(({ version }) => version) }];
+  const owner = { tenantId, customerId: member.id };
+  const rows = claims.map((claim) => {
+    const box = claim.encrypted && sealing.seal(owner, member, claim.name, claim.value);
+    return { ...rowOf(claim, box ? hexOf(box) : null) };
   });
   // A value of JSON null comes out of the record set as SQL's null.
   await tx`
-    with claimed as (
-      insert into field_claims (
-        tenant_id, customer_id, name, version, outcome, value, source, confidence, session_id,
-        scenario_id, step_id, verified_method, verified_by, verified_at, expires_at, recorded_at,
-        recorded_by, idempotency_key
-      )
-      select ${tenantId}, ${customerId}, name, version, outcome, coalesce(value, 'null'), source,
-        confidence, session_id, scenario_id, step_id, verified_method, verified_by, verified_at,
-        expires_at, recorded_at, recorded_by, idempotency_key
-      from jsonb_to_recordset(${tx.json(claims.map((claim) => ({ ...rowOf(claim) })))}) as claim (
-        name text, version bigint, outcome text, value jsonb, source smallint,
-        confidence double precision, session_id text, scenario_id text, step_id text,
-        verified_method text, verified_by text, verified_at timestamptz, expires_at timestamptz,
-        recorded_at timestamptz, recorded_by text, idempotency_key text
-      )
-    ),
-    standing as (
-      insert into fields (tenant_id, customer_id, name, version, pending)
-      select ${tenantId}, ${customerId}, name, version, pending
-      from jsonb_to_recordset(${tx.json(fields)}) as field (
-        name text, version bigint, pending bigint[]
-      )
-      on conflict (tenant_id, customer_id, name) do update
-        set version = excluded.version, pending = excluded.pending
+    insert into field_claims (
+      tenant_id, customer_id, id, name, version, outcome, value, sealed, source, confidence,
+      session_id, scenario_id, step_id, verified_method, verified_by, verified_at, valid_from,
+      valid_to, expires_at, delete_after, recorded_at, recorded_by, idempotency_key
     )
-    update customers set version = ${claims.at(-1)?.version ?? 0}, updated_at = ${now}
-    where tenant_id = ${tenantId} and id = ${customerId}`;
+    select ${tenantId}, ${member.id}, id, name, version, outcome, coalesce(value, 'null'), sealed,
+      source, confidence, session_id, scenario_id, step_id, verified_method, verified_by,
+      verified_at, valid_from, valid_to, expires_at, delete_after, recorded_at, recorded_by,
+      idempotency_key
+    from jsonb_to_recordset(${tx.json(rows)}) as claim (
+      id uuid, name text, version bigint, outcome text, value jsonb, sealed bytea, source smallint,
+      confidence double precision, session_id text, scenario_id text, step_id text,
+      verified_method text, verified_by text, verified_at timestamptz, valid_from timestamptz,
+      valid_to timestamptz, expires_at timestamptz, delete_after timestamptz,
+      recorded_at timestamptz, recorded_by text, idempotency_key text
+    )`;
 }

@@ -5,6 +5,7 @@ import { openBus } from "@soldier/events/open-bus";
 import type { Clock } from "@soldier/kernel/clock";
 import type { Backend, TestDatabase } from "@soldier/storage/testing";
 import { profile } from "../service.ts";
+import { keeping } from "@soldier/events/testing";
 
 export interface ProfileUnderTest extends AsyncDisposable {
   readonly mesh: TestMesh;
@@ -27,10 +28,21 @@ export async function runProfile(options: ProfileOptions): Promise<ProfileUnderT
   const url = options.broker
     ? opened.use(await options.broker.open()).url
     : `inproc://${name.replaceAll("_", "-")}`;
-  const events = { url, root: name, replicas: 1, keep_hours: 1, connect_timeout_ms: 5_000 };
+  const events = {
+    url,
+    root: name,
+    replicas: 1,
+    keep_hours: 1,
+    connect_timeout_ms: 5_000,
+    ...keeping,
+  };
   const mesh = opened.use(
     await runForTest([profile], {
-      settings: { postgres, events },
+      settings: {
+        profile: { encryption_key: "a key of thirty-two characters!!" },
+        postgres,
+        events,
+      },
       ...(options.clock && { clock: options.clock }),
     }),
   );

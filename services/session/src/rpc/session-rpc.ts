@@ -1,3 +1,5 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { Fault } from "@soldier/kernel/fault";
 import { type Route, route } from "@soldier/chassis/service";
 import {
   type ScenarioPosition,
@@ -5,12 +7,13 @@ import {
   SessionStatus,
 } from "@soldier/proto/session/v1/session";
 import {
+  type EraseSessionsRequest,
   type OverrideStepRequest,
   SessionService,
 } from "@soldier/proto/session/v1/session_service";
 import { keyIn, page, pageSize } from "../domain/page.ts";
 import { closed, deleted, overridden } from "../domain/session.ts";
-import type { Stored } from "../store/session-store.ts";
+import type { SessionScope, Stored } from "../store/session-store.ts";
 import { sessionAudited, sessionClosed } from "./events.ts";
 import * as refusals from "./refusals.ts";
 import { type SessionParts, shown, viewerOf } from "./session-parts.ts";
@@ -26,6 +29,16 @@ export function sessionRpc(parts: SessionParts): Route {
   return route(SessionService, {
     ...turnRpc(parts),
     ...toolCallRpc(parts),
+
+    async eraseSessions({ scope, until, dryRun }, ctx) {
+      const { counts, pending } = await store.erase(viewerOf(ctx).tenantId, {
+        scope: scopeOf(scope),
+        until: until && timestampDate(until),
+        dryRun,
+      });
+      const entries = Object.entries(counts).map(([kind, count]) => [kind, BigInt(count)] as const);
+      return { erased: Object.fromEntries(entries), pending: BigInt(pending) };
+    },
 
     async getSession({ sessionId }, ctx) {
       const stored = await store.get(viewerOf(ctx), sessionId);
@@ -130,4 +143,20 @@ function placeIn(req: OverrideStepRequest, session: Session): ScenarioPosition |
 
 function placeName(position: ScenarioPosition | undefined): string {
   return position ? `${position.scenarioId}/${position.stepId}` : "";
+}
+
+function scopeOf(scope: EraseSessionsRequest["scope"]): SessionScope {
+  switch (scope.case) {
+    case "text":
+      return { kind: "text", ...scope.value };
+    case "sessionId":
+      return { kind: "session", sessionId: scope.value };
+    case "customerId":
+      return { kind: "customer", customerId: scope.value };
+    case "tenant":
+      if (scope.value) return { kind: "tenant" };
+      throw new Fault("invalid", "tenant must be true: all of its sessions are erased");
+    case undefined:
+      throw new Fault("invalid", "what to erase must be said");
+  }
 }

@@ -124,8 +124,8 @@ export function turnRpc(
       }
     },
 
-    async abortTurn({ lease }, ctx) {
-      await store.abort(viewerOf(ctx).tenantId, held(lease));
+    async abortTurn(req, ctx) {
+      await store.abort(viewerOf(ctx).tenantId, held(req.lease), usageOf(req));
       return {};
     },
   };
@@ -172,7 +172,7 @@ function turnOf(req: CommitTurnRequest, lease: HeldLease, now: Date): Turn {
   return turn;
 }
 
-function usageOf({ usage }: CommitTurnRequest): UsedToday | undefined {
+function usageOf({ usage }: Pick<CommitTurnRequest, "usage">): UsedToday | undefined {
   if (usage && (usage.tokens < 0n || usage.costMicros < 0n))
     throw refusals.fieldInvalid("usage", "can't be less than nothing");
   return usage;

@@ -1,5 +1,15 @@
 import type { Sql } from "postgres";
-import { type LeaseRow, leaseFrom, type SessionRow, storedFrom, turnFrom } from "./rows.ts";
+import type { Turn } from "@soldier/proto/session/v1/session";
+import {
+  type LeaseRow,
+  leaseFrom,
+  type SessionRow,
+  stateFrom,
+  storedFrom,
+  turnFrom,
+  turnsFrom,
+} from "./rows.ts";
+import { takeovers } from "./lease-metrics.ts";
 import { openSession } from "./open-session.ts";
 import type { Beginning, Begun, Viewer } from "./session-store.ts";
 
@@ -49,9 +59,14 @@ type Decision =
   | "busy"
   | "begun";
 
-interface Row extends SessionRow {
+interface Row extends Omit<SessionRow, "state"> {
   readonly decision: Decision;
+  /** Whether the session is as it was kept: then neither state nor history is read. */
+  readonly is_kept: boolean;
+  readonly state: Uint8Array | null;
   readonly leased: boolean;
+  /** Whether another turn's lease was found, that had run out or was taken away. */
+  readonly took_over: boolean;
   /** Of the lease that was found. */
   readonly held_ms: number | null;
   readonly answer: Uint8Array | null;
@@ -60,7 +75,8 @@ interface Row extends SessionRow {
   readonly given_expires_at: Date | null;
   /** What the turn is to answer, its own text last; null when no lease was given. */
   readonly given_texts: readonly string[] | null;
-  readonly history: readonly Uint8Array[] | null;
+  /** See turnsFrom. */
+  readonly history: Uint8Array | null;
 }
 
 /** Undefined when it must be asked again. */
@@ -72,7 +88,8 @@ async function beginIn(
 ): Promise<Begun | undefined> {
   const row = await decide(sql, viewer, sessionId, beginning);
   if (!row) return { kind: "absent" };
-  const stored = storedFrom(row);
+  const { kept } = beginning;
+  const stored = storedFrom(row, row.state === null ? kept?.state : stateFrom(row.state, row.id));
   const remainingMs = Math.max(0, row.held_ms ?? 0);
   switch (row.decision) {
     case "raced":
@@ -85,10 +102,13 @@ async function beginIn(
     case "busy":
       return { kind: row.decision, stored, remainingMs };
     case "answered":
-      return row.answer ? { kind: "answered", stored, turn: turnFrom(row.answer) } : undefined;
+      return row.answer
+        ? { kind: "answered", stored, turn: turnFrom(row.answer, sessionId) }
+        : undefined;
     case "begun": {
       // Without a lease the key went to another session at the same moment.
       if (row.given_token === null || row.given_expires_at === null) return undefined;
+      if (row.took_over) takeovers.inc({ how: row.leased ? "superseded" : "expired" });
       const given: LeaseRow = {
         lease_token: row.given_token,
         lease_expires_at: row.given_expires_at,
@@ -98,11 +118,18 @@ async function beginIn(
         kind: "begun",
         stored: { ...stored, leased: false },
         lease: leaseFrom(given, sessionId, beginning.turnId),
-        history: (row.history ?? []).map(turnFrom),
+        history:
+          row.is_kept && kept
+            ? latest(kept.turns, beginning.historyMax)
+            : turnsFrom(row.history ?? Uint8Array.of(), sessionId),
         superseded: (row.given_texts ?? []).slice(0, -1),
       };
     }
   }
+}
+
+function latest(turns: readonly Turn[], max: number): readonly Turn[] {
+  return turns.slice(Math.max(0, turns.length - max));
 }
 
 /**
@@ -115,10 +142,12 @@ async function decide(
   sql: Sql,
   { tenantId, subject, seesAll }: Viewer,
   sessionId: string,
-  { turnId, key, leaseMs, supersede, text, historyMax, now }: Beginning,
+  { turnId, key, leaseMs, supersede, text, historyMax, kept, now }: Beginning,
 ): Promise<Row | undefined> {
   const keyText = key?.text ?? null;
   const hash = key?.requestHash ?? null;
+  const keptVersion = kept?.version.toString() ?? null;
+  const keptAt = kept?.updatedAt ?? null;
   const [row] = await sql<Row[]>`
     with asked as materialized (
       select session_id, turn_id, request_hash from turn_keys
@@ -127,7 +156,10 @@ async function decide(
       select version, lease_token from sessions
       where tenant_id = ${tenantId} and id = ${sessionId}
     ), found as materialized (
-      select * from sessions
+      select *, coalesce(
+        version = ${keptVersion}::bigint
+          and date_trunc('milliseconds', updated_at) = ${keptAt}::timestamptz, false) as is_kept
+      from sessions
       where tenant_id = ${tenantId} and id = ${sessionId} and deleted_at is null
         and (opened_by = ${subject} or ${seesAll}::boolean)
       for update
@@ -158,7 +190,8 @@ async function decide(
         (tenant_id, subject, key, request_hash, session_id, turn_id, created_at)
       select ${tenantId}, ${subject}, ${keyText}, ${hash}, ${sessionId}, ${turnId}, ${now}
       from decided where decision = 'begun' and ${keyText}::text is not null
-      on conflict (tenant_id, subject, key) do update set turn_id = excluded.turn_id
+      on conflict (tenant_id, subject, key) do update
+        set turn_id = excluded.turn_id, created_at = excluded.created_at
         where turn_keys.session_id = excluded.session_id
           and turn_keys.request_hash = excluded.request_hash
       returning key
@@ -177,12 +210,17 @@ async function decide(
         and (${keyText}::text is null or exists (select from noted))
       returning s.lease_token, s.lease_expires_at, s.lease_texts
     )
-    select d.*,
+    select
+      d.tenant_id, d.id, d.agent_id, d.customer_id, d.channel, d.status, d.version, d.turn_count,
+      d.metadata, d.migration_plan_id, d.opened_by, d.created_at, d.updated_at, d.last_activity_at,
+      d.deleted_at, d.decision, d.leased, d.answer, d.is_kept,
+      coalesce(d.lease_turn_id <> ${turnId}, false) as took_over,
+      case when not d.is_kept then d.state end as state,
       ceil(extract(epoch from d.lease_expires_at - d.read_at) * 1000)::int as held_ms,
       given.lease_token as given_token, given.lease_expires_at as given_expires_at,
       given.lease_texts as given_texts,
-      case when d.decision = 'begun' then (
-        select array_agg(latest.turn order by latest.number) from (
+      case when d.decision = 'begun' and not d.is_kept then (
+        select string_agg(int4send(length(latest.turn)) || latest.turn, '' order by latest.number) from (
           select number, turn from turns
           where tenant_id = ${tenantId} and session_id = ${sessionId}
           order by number desc limit ${historyMax}

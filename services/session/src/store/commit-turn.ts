@@ -2,7 +2,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { addToOutbox } from "@soldier/events/outbox";
 import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
 import postgres, { type ISql, type Sql } from "postgres";
-import { type SessionRow, sessionFrom, turnBytes, turnFrom } from "./rows.ts";
+import { type SessionRow, sessionFrom, stateFrom, turnBytes, turnFrom } from "./rows.ts";
 import type { Commit, Committed } from "./session-store.ts";
 import { spentToolCalls } from "./tool-calls.ts";
 import { usageAdded } from "./usage.ts";
@@ -10,11 +10,11 @@ import { usageAdded } from "./usage.ts";
 /** One statement, unless the turn closes the session or cannot be committed. */
 export async function commitTurn(sql: Sql, tenantId: string, commit: Commit): Promise<Committed> {
   try {
-    const version =
+    const written =
       commit.status === SessionStatus.CLOSED
         ? await sql.begin((tx) => writeAndClose(tx, tenantId, commit))
         : await write(sql, tenantId, commit);
-    if (version !== undefined) return { kind: "committed", version, turn: commit.turn };
+    if (written) return { kind: "committed", ...written, turn: commit.turn };
   } catch (error) {
     if (error instanceof postgres.PostgresError && error.constraint_name === turnsId)
       return { kind: "turn-id-reused" };
@@ -25,24 +25,29 @@ export async function commitTurn(sql: Sql, tenantId: string, commit: Commit): Pr
 
 const turnsId = "turns_id";
 
+interface Written {
+  readonly version: bigint;
+  readonly updatedBefore: Date;
+}
+
 /**
  * The session's new version; undefined, and nothing written, when the turn may not be committed.
  * What an event says of the session is appended to its payload by the database: in protobuf, two
  * encodings one after the other are the encoding of their merge.
  */
-async function write(sql: ISql, tenantId: string, commit: Commit): Promise<bigint | undefined> {
+async function write(sql: ISql, tenantId: string, commit: Commit): Promise<Written | undefined> {
   const { lease, expectedVersion, state, status, turn, event, now } = commit;
-  const [row] = await sql<{ version: string }[]>`
+  const [row] = await sql<{ version: string; updated_before: Date }[]>`
     with moved as (
       update sessions set
         version = version + 1, turn_count = turn_count + 1,
         state = ${toBinary(SessionStateSchema, state)}, status = ${status},
-        last_activity_at = ${now}, updated_at = ${now},
+        last_activity_at = ${now}, updated_at = ${now}, updated_before = updated_at,
         lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'
       where tenant_id = ${tenantId} and id = ${lease.sessionId} and deleted_at is null
         and lease_turn_id = ${lease.turnId} and lease_token = ${lease.token.toString()}
         and version = ${expectedVersion.toString()} and turn_count + 1 = ${turn.number}
-      returning version, event_head
+      returning version, event_head, updated_before
     ), kept as (
       insert into turns (tenant_id, session_id, number, id, version, committed_at, turn)
       select ${tenantId}, ${lease.sessionId}, ${turn.number}, ${lease.turnId}, version, ${now},
@@ -57,21 +62,21 @@ async function write(sql: ISql, tenantId: string, commit: Commit): Promise<bigin
       ${spentToolCalls(sql, tenantId, commit)}
     )
     ${usageAdded(sql, tenantId, commit)}
-    select version from moved`;
-  return row && BigInt(row.version);
+    select version, updated_before from moved`;
+  return row && { version: BigInt(row.version), updatedBefore: row.updated_before };
 }
 
 async function writeAndClose(
   tx: ISql,
   tenantId: string,
   commit: Commit,
-): Promise<bigint | undefined> {
-  const version = await write(tx, tenantId, commit);
-  if (version === undefined) return undefined;
+): Promise<Written | undefined> {
+  const written = await write(tx, tenantId, commit);
+  if (!written) return undefined;
   const [row] = await tx<SessionRow[]>`
     select * from sessions where tenant_id = ${tenantId} and id = ${commit.lease.sessionId}`;
-  if (row) await addToOutbox(tx, commit.closing(sessionFrom(row)));
-  return version;
+  if (row) await addToOutbox(tx, commit.closing(sessionFrom(row, stateFrom(row.state, row.id))));
+  return written;
 }
 
 interface RefusalRow {
@@ -97,7 +102,11 @@ async function refusal(sql: Sql, tenantId: string, commit: Commit): Promise<Comm
   if (!row) return { kind: "absent" };
   if (row.kept && row.kept_version) {
     if (row.kept_in !== lease.sessionId) return { kind: "turn-id-reused" };
-    return { kind: "committed", version: BigInt(row.kept_version), turn: turnFrom(row.kept) };
+    return {
+      kind: "committed",
+      version: BigInt(row.kept_version),
+      turn: turnFrom(row.kept, lease.sessionId),
+    };
   }
   if (!row.holds) return { kind: "lease-lost" };
   const version = BigInt(row.version);

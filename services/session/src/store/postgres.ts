@@ -1,5 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { eraseSessions } from "./erase-sessions.ts";
 import { addToOutbox } from "@soldier/events/outbox";
 import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
 import { tenantSql } from "@soldier/storage/tenant";
@@ -11,12 +12,13 @@ import {
   leaseFrom,
   sessionFrom,
   type SessionRow,
+  stateFrom,
   storedFrom,
   turnFrom,
 } from "./rows.ts";
 import type { SessionFilter, SessionStore } from "./session-store.ts";
 import { beginToolCall, endToolCall } from "./tool-calls.ts";
-import { usageToday } from "./usage.ts";
+import { usageAdded, usageToday } from "./usage.ts";
 
 type FoundRow = SessionRow & { readonly leased: boolean };
 
@@ -28,6 +30,7 @@ export function postgresSessionStore(pool: Sql): SessionStore {
     commit: (tenantId, commit) => commitTurn(tenantSql(pool, tenantId), tenantId, commit),
     beginToolCall: (viewer, call) => beginToolCall(tenantSql(pool, viewer.tenantId), viewer, call),
     endToolCall: (tenantId, end) => endToolCall(tenantSql(pool, tenantId), tenantId, end),
+    erase: (tenantId, erasure) => eraseSessions(tenantSql(pool, tenantId), tenantId, erasure),
     usageToday: (tenantId) => usageToday(tenantSql(pool, tenantId), tenantId),
 
     async renew(tenantId, lease, leaseMs) {
@@ -40,12 +43,16 @@ export function postgresSessionStore(pool: Sql): SessionStore {
       return row && leaseFrom(row, lease.sessionId, lease.turnId);
     },
 
-    async abort(tenantId, lease) {
+    async abort(tenantId, lease, usage) {
       const sql = tenantSql(pool, tenantId);
       await sql`
-        update sessions set lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'
-        where tenant_id = ${tenantId} and id = ${lease.sessionId}
-          and lease_turn_id = ${lease.turnId} and lease_token = ${lease.token.toString()}`;
+        with freed as (
+          update sessions set lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'
+          where tenant_id = ${tenantId} and id = ${lease.sessionId}
+            and lease_turn_id = ${lease.turnId} and lease_token = ${lease.token.toString()}
+        )
+        ${usageAdded(sql, tenantId, { lease, usage }, sql``)}
+        select`;
     },
 
     async get({ tenantId, subject, seesAll }, sessionId) {
@@ -54,7 +61,7 @@ export function postgresSessionStore(pool: Sql): SessionStore {
         select *, ${leased} as leased from sessions
         where tenant_id = ${tenantId} and id = ${sessionId} and deleted_at is null
           and (opened_by = ${subject} or ${seesAll}::boolean)`;
-      return row && storedFrom(row);
+      return row && storedFrom(row, stateFrom(row.state, row.id));
     },
 
     async list({ tenantId, subject, seesAll }, filter, { rowsMax, before }) {
@@ -68,7 +75,7 @@ export function postgresSessionStore(pool: Sql): SessionStore {
           ${before ? sql`and id < ${before}` : sql``}
           ${inStatus(sql, leased, filter)}
         order by id desc limit ${rowsMax}`;
-      return rows.map(storedFrom);
+      return rows.map((row) => storedFrom(row, stateFrom(row.state, row.id)));
     },
 
     async turns({ tenantId, subject, seesAll }, sessionId, { rowsMax, before }) {
@@ -85,7 +92,7 @@ export function postgresSessionStore(pool: Sql): SessionStore {
           and (s.opened_by = ${subject} or ${seesAll}::boolean)
         order by t.number desc`;
       if (rows.length === 0) return undefined;
-      return rows.flatMap(({ turn }) => (turn ? [turnFrom(turn)] : []));
+      return rows.flatMap(({ turn }) => (turn ? [turnFrom(turn, sessionId)] : []));
     },
 
     change: ({ tenantId, subject, seesAll }, sessionId, move) =>
@@ -96,8 +103,8 @@ export function postgresSessionStore(pool: Sql): SessionStore {
             and (opened_by = ${subject} or ${seesAll}::boolean)
           for update`;
         if (!row) return undefined;
-        const change = move(sessionFrom(row));
-        if (!change) return storedFrom(row);
+        const change = move(sessionFrom(row, stateFrom(row.state, row.id)));
+        if (!change) return storedFrom(row, stateFrom(row.state, row.id));
         const { session, endsTurn, events } = change;
         const { updatedAt, deletedAt } = session.meta ?? {};
         await tx`

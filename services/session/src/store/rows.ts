@@ -1,12 +1,14 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type Session,
   SessionSchema,
+  type SessionState,
   SessionStateSchema,
   type Turn,
   TurnSchema,
 } from "@soldier/proto/session/v1/session";
+import { storedMessage } from "@soldier/storage/stored-message";
 import type { GivenLease, Stored } from "./session-store.ts";
 
 /** A row of sessions. The driver gives bigint as text. */
@@ -29,11 +31,21 @@ export interface SessionRow {
   readonly deleted_at: Date | null;
 }
 
-export function storedFrom(row: SessionRow & { readonly leased: boolean }): Stored {
-  return { session: sessionFrom(row), leased: row.leased };
+export function storedFrom(
+  row: Omit<SessionRow, "state"> & { readonly leased: boolean },
+  state: SessionState | undefined,
+): Stored {
+  return { session: sessionFrom(row, state), leased: row.leased };
 }
 
-export function sessionFrom(row: SessionRow): Session {
+export function stateFrom(bytes: Uint8Array, sessionId: string): SessionState {
+  return storedMessage(SessionStateSchema, bytes, { table: "session.sessions", id: sessionId });
+}
+
+export function sessionFrom(
+  row: Omit<SessionRow, "state">,
+  state: SessionState | undefined,
+): Session {
   return create(SessionSchema, {
     id: row.id,
     meta: {
@@ -51,7 +63,7 @@ export function sessionFrom(row: SessionRow): Session {
     status: row.status as Session["status"],
     version: BigInt(row.version),
     turnCount: row.turn_count,
-    state: fromBinary(SessionStateSchema, row.state),
+    ...(state && { state }),
     ...(row.last_activity_at && { lastActivityAt: timestampFromDate(row.last_activity_at) }),
     metadata: { ...row.metadata },
     migrationPlanId: row.migration_plan_id ?? "",
@@ -59,8 +71,24 @@ export function sessionFrom(row: SessionRow): Session {
   });
 }
 
-export function turnFrom(bytes: Uint8Array): Turn {
-  return fromBinary(TurnSchema, bytes);
+/** One of the session's turns. */
+export function turnFrom(bytes: Uint8Array, sessionId: string): Turn {
+  return storedMessage(TurnSchema, bytes, { table: "session.turns", id: sessionId });
+}
+
+/**
+ * Turns one after the other, each behind its length in four bytes. As an array they would be read letter
+ * by letter: the driver knows no other way, and it cost more than all the rest of a turn's beginning.
+ */
+export function turnsFrom(bytes: Uint8Array, sessionId: string): readonly Turn[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const turns: Turn[] = [];
+  for (let at = 0; at < bytes.byteLength;) {
+    const end = at + 4 + view.getInt32(at);
+    turns.push(turnFrom(bytes.subarray(at + 4, end), sessionId));
+    at = end;
+  }
+  return turns;
 }
 
 export function turnBytes(turn: Turn): Uint8Array {

@@ -2,6 +2,8 @@ import { afterAll, beforeAll } from "vitest";
 import { beginTurnContract } from "./begin-turn.contract.ts";
 import { commitTurnContract } from "./commit-turn.contract.ts";
 import { sessionChangeContract } from "./session-change.contract.ts";
+import { sessionErasureContract } from "./session-erasure.contract.ts";
+import { keptWholeContract } from "./kept-whole.contract.ts";
 import type { StoreUnderTest } from "./testing/bench.ts";
 import { toolCallContract } from "./tool-call.contract.ts";
 import { turnKeyContract } from "./turn-key.contract.ts";
@@ -19,6 +21,8 @@ export function sessionStoreContract(open: () => Promise<StoreUnderTest>): void 
   turnKeyContract(() => under);
   commitTurnContract(() => under);
   sessionChangeContract(() => under);
+  sessionErasureContract(() => under);
+  keptWholeContract(() => under);
   toolCallContract(() => under);
   usageContract(() => under);
 }

@@ -1,4 +1,5 @@
 import { describeOn, testPostgres } from "@soldier/storage/testing";
+import { ownRedis } from "@soldier/storage/testing-own-redis";
 import fc from "fast-check";
 import { afterAll, beforeAll, it } from "vitest";
 import type { StoreUnderTest } from "./testing/bench.ts";
@@ -8,11 +9,28 @@ import { migrations, someone } from "./testing/fixtures.ts";
 import { postgresUnderTest } from "./testing/postgres-under-test.ts";
 import { attempt, MessageWorkers } from "./testing/message-workers.ts";
 import { Run } from "./testing/run.ts";
+import { inTrouble, twoTierUnderTest } from "./testing/two-tier-under-test.ts";
+
+const redis = await ownRedis();
 
 describeOn("sessions", testPostgres(migrations), (backend) => {
+  properties(async () => postgresUnderTest(await backend.open()), 1);
+});
+
+describeOn("sessions behind a Redis in trouble", redis, (own) => {
+  const [backend] = testPostgres(migrations);
+  if (!backend) throw new Error("the embedded PostgreSQL is always there");
+  properties(
+    async () => inTrouble(await twoTierUnderTest(await backend.open(), await own.open())),
+    0.5,
+  );
+});
+
+/** Each with so many of its usual runs. */
+function properties(open: () => Promise<StoreUnderTest>, share: number): void {
   let under: StoreUnderTest;
   beforeAll(async () => {
-    under = await postgresUnderTest(await backend.open());
+    under = await open();
   });
   afterAll(() => under[Symbol.asyncDispose]());
 
@@ -23,7 +41,7 @@ describeOn("sessions", testPostgres(migrations), (backend) => {
         for (const one of acts) await run.do(one);
         await run.settle();
       }),
-      { numRuns: 120 },
+      { numRuns: 120 * share },
     );
   }, 60_000);
 
@@ -41,7 +59,7 @@ describeOn("sessions", testPostgres(migrations), (backend) => {
         );
         await crowd.settle();
       }),
-      { numRuns: 100 },
+      { numRuns: 100 * share },
     );
   }, 60_000);
 
@@ -56,7 +74,7 @@ describeOn("sessions", testPostgres(migrations), (backend) => {
         await Promise.all(workers.map((acts) => crowd.work(acts)));
         await crowd.settle();
       }),
-      { numRuns: 40 },
+      { numRuns: 40 * share },
     );
   }, 60_000);
-});
+}

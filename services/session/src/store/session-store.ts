@@ -32,6 +32,15 @@ export interface Opening {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** What its caller has kept of a session, and how to see whether it is still so. */
+export interface Kept {
+  readonly version: bigint;
+  readonly updatedAt: Date;
+  readonly state: SessionState;
+  /** The latest turns, oldest first: as many as the history asked for has, or all there are. */
+  readonly turns: readonly Turn[];
+}
+
 export interface Beginning {
   readonly target: Opening | { readonly kind: "existing"; readonly sessionId: string };
   readonly turnId: string;
@@ -43,7 +52,32 @@ export interface Beginning {
   /** What was written; a turn that supersedes this one is told. */
   readonly text: string;
   readonly historyMax: number;
+  /** Taken for the session's state and history, and not read again, if the session is still so. */
+  readonly kept?: Kept;
   readonly now: Date;
+}
+
+export type SessionScope =
+  /** What one side said in a turn, which stays without it. */
+  | { readonly kind: "text"; readonly turnId: string; readonly reply: boolean }
+  | { readonly kind: "session"; readonly sessionId: string }
+  | { readonly kind: "customer"; readonly customerId: string }
+  | { readonly kind: "tenant" };
+
+export interface SessionErasure {
+  readonly scope: SessionScope;
+  /** What was opened, or happened, later stays; undefined: nothing does. */
+  readonly until: Date | undefined;
+  /** Only counts. */
+  readonly dryRun: boolean;
+}
+
+export interface SessionErased {
+  readonly counts: Readonly<Record<string, number>>;
+  /** Events that are not published yet, and stay until they are. */
+  readonly pending: number;
+  /** Sessions that are not what they were. */
+  readonly sessionIds: readonly string[];
 }
 
 /** The right to write. Only its token counts at the commit, not its end: an end lets others take it. */
@@ -99,7 +133,13 @@ export interface UsedToday {
 }
 
 export type Committed =
-  | { readonly kind: "committed"; readonly version: bigint; readonly turn: Turn }
+  | {
+      readonly kind: "committed";
+      readonly version: bigint;
+      readonly turn: Turn;
+      /** When the session was updated before this call has written it; undefined when it hasn't. */
+      readonly updatedBefore?: Date;
+    }
   | { readonly kind: "absent" | "lease-lost" | "turn-id-reused" }
   | { readonly kind: "version-conflict"; readonly version: bigint }
   | { readonly kind: "wrong-number"; readonly expected: number };
@@ -180,8 +220,8 @@ export interface SessionStore {
    * turn's tool calls are forgotten, and with them those of lost turns that have no client's key.
    */
   commit(tenantId: string, commit: Commit): Promise<Committed>;
-  /** Gives the lease back if it is still held. */
-  abort(tenantId: string, lease: HeldLease): Promise<void>;
+  /** Gives the lease back if it is still held, and counts what the turn has used, in any case. */
+  abort(tenantId: string, lease: HeldLease, usage?: UsedToday): Promise<void>;
   /**
    * Notes that a tool is about to have its effect, if the lease is still held, and lets it run; or says
    * what is known of the same call. The same key is the same call, sent again. Another key is the same
@@ -195,7 +235,7 @@ export interface SessionStore {
    * that others learn of it, and is told "lease-lost" all the same.
    */
   endToolCall(tenantId: string, end: ToolCallEnd): Promise<ToolCallEnded>;
-  /** What commits have added to the tenant's day: in UTC, by the database's clock. */
+  /** What commits and aborts have added to the tenant's day: in UTC, by the database's clock. */
   usageToday(tenantId: string): Promise<UsedToday>;
   get(viewer: Viewer, sessionId: string): Promise<Stored | undefined>;
   /** The latest opened first, before the given id. */
@@ -210,6 +250,8 @@ export interface SessionStore {
     sessionId: string,
     slice: Slice & { readonly before?: number | undefined },
   ): Promise<readonly Turn[] | undefined>;
+  /** Removes what was said for good, with its events that are still kept, in one transaction. */
+  erase(tenantId: string, erasure: SessionErasure): Promise<SessionErased>;
   /**
    * Makes a move while nobody else writes the session: what the move returns is written with its
    * events, all or nothing; undefined or a throw changes nothing. Deleted sessions are moved, too:

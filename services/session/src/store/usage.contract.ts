@@ -43,6 +43,20 @@ export function usageContract(given: () => StoreUnderTest): void {
       expect(await store.usageToday(viewer.tenantId)).toEqual(usage);
     });
 
+    it("has what turns used that were given up, also after they had lost their lease", async () => {
+      const viewer = someone();
+      const usage = { tokens: 5n, costMicros: 1n };
+      const { stored, lease } = await opened(store, viewer);
+      await store.abort(viewer.tenantId, lease, usage);
+      expect(await store.usageToday(viewer.tenantId)).toEqual(usage);
+      const next = await opened(store, viewer);
+      await store.commit(viewer.tenantId, commitOf(viewer, next.stored.session, next.lease));
+      await store.abort(viewer.tenantId, next.lease, usage);
+      expect(await store.usageToday(viewer.tenantId)).toEqual({ tokens: 10n, costMicros: 2n });
+      await store.abort(viewer.tenantId, { ...lease, sessionId: stored.session.id });
+      expect(await store.usageToday(viewer.tenantId)).toEqual({ tokens: 10n, costMicros: 2n });
+    });
+
     it("of turns that say nothing of it is nothing", async () => {
       const viewer = someone();
       const { stored, lease } = await opened(store, viewer);

@@ -5,14 +5,20 @@ import type { Commit, UsedToday } from "./session-store.ts";
 const shards = 16;
 
 /** Part of a commit's statement: adds to the tenant's day and, as it begins, forgets all before the last. */
-export function usageAdded(sql: ISql, tenantId: string, { lease, usage }: Commit) {
+export function usageAdded(
+  sql: ISql,
+  tenantId: string,
+  { lease, usage }: Pick<Commit, "lease" | "usage">,
+  /** Where there is a row when it is to be added. */
+  source = sql`from moved`,
+) {
   if (!usage) return sql``;
   return sql`
     , added as (
       insert into usage as u (tenant_id, day, shard, tokens, cost_micros)
       select ${tenantId}, (clock_timestamp() at time zone 'utc')::date, ${shardOf(lease.sessionId)},
         ${usage.tokens.toString()}, ${usage.costMicros.toString()}
-      from moved
+      ${source}
       on conflict (tenant_id, day, shard) do update set
         tokens = u.tokens + excluded.tokens, cost_micros = u.cost_micros + excluded.cost_micros
       returning day, xmax = 0 as is_first

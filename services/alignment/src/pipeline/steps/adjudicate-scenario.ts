@@ -5,7 +5,7 @@ import type { Means } from "../means.ts";
 import { modelCalls } from "../model-calls.ts";
 import type { Step } from "../step.ts";
 
-type Needs = CaseNeeds | "rules" | "judgedMove" | "extracted" | "budget" | "rung";
+type Needs = CaseNeeds | "rules" | "judgedMove" | "extracted" | "budget" | "rung" | "recorder";
 
 /**
  * Where the message leads in the scenario, and what it gives for the scenario's fields, by a call of

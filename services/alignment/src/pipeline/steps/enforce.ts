@@ -30,8 +30,10 @@ type Needs =
   | "applied"
   | "relations"
   | "draft"
+  | "remembered"
   | "budget"
-  | "rung";
+  | "rung"
+  | "recorder";
 
 /**
  * Lets the reply out when it keeps to what the applied rules demand; else has it written again with

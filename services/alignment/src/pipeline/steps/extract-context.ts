@@ -20,7 +20,15 @@ import type { Means } from "../means.ts";
 import { modelCalls } from "../model-calls.ts";
 import type { Step } from "../step.ts";
 
-type Needs = "incoming" | "bundle" | "state" | "turnNumber" | "history" | "budget" | "rung";
+type Needs =
+  | "incoming"
+  | "bundle"
+  | "state"
+  | "turnNumber"
+  | "history"
+  | "budget"
+  | "rung"
+  | "recorder";
 
 /**
  * What the message means, as far as it can be told before it is compared with anything: its vector,

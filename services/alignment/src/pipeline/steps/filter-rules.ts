@@ -27,9 +27,11 @@ type Needs =
   | "known"
   | "rules"
   | "scenarios"
-  | "memories"
+  | "remembered"
+  | "receivedAt"
   | "budget"
-  | "rung";
+  | "rung"
+  | "recorder";
 
 type Adds =
   | "rules"

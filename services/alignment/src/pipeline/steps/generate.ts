@@ -5,11 +5,12 @@ import { checked, constraintsOf } from "../../domain/checks.ts";
 import { bindingsOf } from "../../domain/expressions.ts";
 import { Gate } from "../../domain/gate.ts";
 import { profileUse } from "../../domain/profile-use.ts";
+import { isField, type Remembered, usesOf } from "../../domain/remembered.ts";
 import { fallbackReply, type PlannedReply, withArrival } from "../../domain/reply.ts";
 import { replyMode } from "../../domain/reply-mode.ts";
 import { isAlwaysOn } from "../../domain/rule-filters.ts";
 import { templateRecords } from "../../domain/template-records.ts";
-import { templateCandidates } from "../../domain/templates.ts";
+import { type TemplateCandidate, templateCandidates } from "../../domain/templates.ts";
 import { placeOf } from "../../domain/turn-values.ts";
 import { chosenReply } from "../choose-template.ts";
 import type { Means } from "../means.ts";
@@ -25,7 +26,7 @@ import { type ReplyNeeds, replyRequest } from "../reply-request.ts";
 import type { Step } from "../step.ts";
 import type { Draft, Turn } from "../turn.ts";
 
-type Needs = ReplyNeeds | "outlet" | "navigation" | "speculation" | "budget" | "rung";
+type Needs = ReplyNeeds | "outlet" | "navigation" | "speculation" | "budget" | "rung" | "recorder";
 
 /**
  * Writes the reply into a gate that lets out what may be seen. An EXCLUSIVE template is said as it
@@ -76,8 +77,9 @@ export function generate(means: Means): Step<Needs, "draft"> {
       const question = { candidates, asks: asksOf(turn), constraints, bindings, step };
       const chosen = await chosenReply(question, turn, choosing);
       const calls = chosen ? undefined : modelCalls(means, turn, "generate");
-      const request = (stressed: readonly string[]) =>
+      const asked = (stressed: readonly string[]) =>
         replyRequest(turn, candidates, { stressed, shown: gate.shown });
+      const request = (stressed: readonly string[]) => asked(stressed).request;
       const kept = calls && speculation?.isFor(request([])) ? speculation : undefined;
       const against = chosen ? "a template answers" : "the reply is asked for otherwise";
       if (!kept) await speculation?.discard();
@@ -94,12 +96,11 @@ export function generate(means: Means): Step<Needs, "draft"> {
         },
       };
 
-      const said = (ids: readonly string[]) =>
-        profileUse(
-          turn,
-          candidates.filter(({ id }) => ids.includes(id)),
-          (record.modelCalls ?? []).length > 0,
-        );
+      const said = (ids: readonly string[]) => {
+        const seen = (record.modelCalls ?? []).length > 0 ? Object.keys(known.profile) : undefined;
+        const saying = candidates.filter(({ id }) => ids.includes(id));
+        return uses(turn, candidates, saying, seen, undefined);
+      };
       if (chosen) {
         signal.throwIfAborted();
         const { reason, failed, isGenerated, notes, again } = chosen;
@@ -144,6 +145,8 @@ export function generate(means: Means): Step<Needs, "draft"> {
         };
       }
 
+      const { told } = asked([]);
+      const toldFields = told.flatMap(({ use }) => (isField(use) ? [use.name] : []));
       const take = (piece: string) => gate.write(piece);
       const write = (to: ModelCalls, stressed: readonly string[], until: AbortSignal) =>
         written(() => to.write("generate", request(stressed), until, take));
@@ -168,13 +171,27 @@ export function generate(means: Means): Step<Needs, "draft"> {
           ...(degraded !== undefined && { degraded }),
           facts: {
             ...record.facts,
-            ...profileUse(turn, [], true),
+            ...uses(turn, candidates, [], toldFields, told),
           },
         },
       };
     },
     off: () => ({ draft: silence() }),
   };
+}
+
+/** What of the customer the reply was made of, for the record. */
+function uses(
+  turn: Pick<Turn, "known" | "remembered">,
+  candidates: readonly TemplateCandidate[],
+  said: readonly TemplateCandidate[],
+  seen: readonly string[] | undefined,
+  told: readonly Remembered[] | undefined,
+) {
+  const ofProfile = profileUse(turn, candidates, said, seen);
+  const unused = told ? "the prompt had no room for it" : "no model was asked to write the reply";
+  const fields = ofProfile.profileFieldsUsed;
+  return { ...ofProfile, ...usesOf(turn.remembered, { shown: told ?? [], fields, unused }) };
 }
 
 /** An opening is made only where a rule calls for it: constraints that are always on call for nothing. */

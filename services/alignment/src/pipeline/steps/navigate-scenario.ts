@@ -8,6 +8,7 @@ import { type GivenFields, givenFields } from "../../domain/given-fields.ts";
 import { arrivedAt, groundOf, knownAt, withFields } from "../../domain/navigating.ts";
 import { navigate } from "../../domain/navigation.ts";
 import type { EntryScore, Navigation } from "../../domain/navigation-question.ts";
+import { fieldsOfLastRun, withoutFields } from "../../domain/reentry.ts";
 import { unfounded } from "../../domain/relations.ts";
 import { appliesUnasked, exclusionOf } from "../../domain/rule-filters.ts";
 import { isGlobal } from "../../domain/scope.ts";
@@ -40,11 +41,11 @@ export function navigateScenario(): Step<Needs, Adds> {
     name: "navigate-scenario",
     async run(turn) {
       const digression = digresses(turn);
-      const first = moved(turn, digression, given(turn, digression));
+      const first = anew(turn, digression, digression);
       // What was taken for an answer was none, when the customer left or began something else.
       const { left, position } = first.navigation;
       const isElse = position && position.scenarioId !== turn.state.position?.scenarioId;
-      return inScope(turn, left || isElse ? moved(turn, digression, given(turn, true)) : first);
+      return inScope(turn, left || isElse ? anew(turn, digression, true) : first);
     },
     off: ({ state, known, rules, matched, applied, relations }) => ({
       state,
@@ -67,6 +68,16 @@ export function navigateScenario(): Step<Needs, Adds> {
 }
 
 type Moved = Pick<Turn, "state" | "known" | "navigation">;
+
+/** A scenario that begins again begins without what its last run has collected. */
+function anew(turn: Pick<Turn, Needs>, digression: boolean, speaksOfElse: boolean): Moved {
+  const at = moved(turn, digression, given(turn, speaksOfElse));
+  const old = fieldsOfLastRun(turn.state, at.navigation, turn.bundle);
+  if (old.length === 0) return at;
+  const state = withoutFields(turn.state, old);
+  const clean = { ...turn, state, known: movedTo(turn.known, state, turn.bundle) };
+  return moved(clean, digression, given(clean, speaksOfElse));
+}
 
 /** Where the message leads, with what it gives. */
 function moved(

@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
+import { timeoutSignal } from "@soldier/kernel/timeout-signal";
 import { BudgetRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import { Channel } from "@soldier/proto/common/v1/resource";
 import {
@@ -71,6 +72,7 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
         id: session.customerId,
         externalId: incoming.externalId,
         profile: undefined,
+        isNew: false,
       };
       outlet.started({ sessionId: session.id, turnId, turnNumber: begun.turnNumber });
       const { settings } = bundle;
@@ -90,7 +92,7 @@ export function receive(means: Means): Step<"incoming" | "claim" | "outlet", Add
         superseded: begun.supersededTexts,
         customer,
         off: switchedOff(settings, session, rung),
-        budget: AbortSignal.any([signal, AbortSignal.timeout(settings.turn_timeout_ms)]),
+        budget: AbortSignal.any([signal, timeoutSignal(settings.turn_timeout_ms)]),
         dailyBudget,
         rung,
         record: dailyBudget ? budgetRecord(used, dailyBudget, rung) : {},
@@ -128,20 +130,23 @@ async function opened(incoming: Incoming, means: Means): Promise<Opening> {
         fields,
       },
     );
-  const [bundle, customer] = await Promise.all([
+  const [bundle, customer] = await Promise.allSettled([
     means.bundles.current(incoming.tenantId, incoming.agent),
     customerOf(incoming, means),
   ]);
-  return { bundle, customer };
+  // When both fail the same one is told each time, whichever was first.
+  if (bundle.status === "rejected") throw bundle.reason as Error;
+  if (customer.status === "rejected") throw customer.reason as Error;
+  return { bundle: bundle.value, customer: customer.value };
 }
 
 async function customerOf(incoming: Incoming, { profile }: Means): Promise<Customer> {
   const { customerId, externalId } = incoming;
-  const found = customerId
-    ? (await profile.recallProfile({ customerId })).profile
-    : (await profile.getOrCreateProfile({ channel: channelOf(incoming), externalId })).profile;
+  const { profile: found, created: isNew } = customerId
+    ? { ...(await profile.recallProfile({ customerId })), created: false }
+    : await profile.getOrCreateProfile({ channel: channelOf(incoming), externalId });
   if (!found) throw new Error("the profile service answered without a profile");
-  return { id: found.id, externalId, profile: found };
+  return { id: found.id, externalId, profile: found, isNew };
 }
 
 /** Takes the lease, waiting for a running turn as the agent's policy says. */

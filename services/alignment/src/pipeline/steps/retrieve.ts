@@ -1,13 +1,13 @@
-import { create } from "@bufbuild/protobuf";
+import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Fault } from "@soldier/kernel/fault";
 import { noMatch } from "@soldier/retrieval/match-index";
 import { select } from "@soldier/retrieval/selection";
-import { type MemoryUse, MemoryUseSchema } from "@soldier/proto/audit/v1/turn_record";
 import type { MemoryHit } from "@soldier/proto/memory/v1/memory_service";
 import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
 import { out, type RuleCandidate, type ScenarioCandidate } from "../../domain/candidates.ts";
 import { bindingsOf } from "../../domain/expressions.ts";
 import type { KnownValues } from "../../domain/known-values.ts";
+import { factsMax, type Remembered, remembered, usesOf } from "../../domain/remembered.ts";
 import { exclusionOf, isSpent } from "../../domain/rule-filters.ts";
 import { selectRules } from "../../domain/rule-selection.ts";
 import { isAlwaysOn } from "../../domain/rule-filters.ts";
@@ -16,6 +16,7 @@ import { type Tried, tried } from "../degrade.ts";
 import type { Means } from "../means.ts";
 import { modelFor } from "../model-calls.ts";
 import type { Step } from "../step.ts";
+import type { RecordFacts } from "../turn-recorder.ts";
 import type { Turn } from "../turn.ts";
 
 type Needs =
@@ -29,7 +30,7 @@ type Needs =
   | "budget"
   | "rung";
 
-type Adds = "profile" | "known" | "memories" | "rules" | "scenarios";
+type Adds = "profile" | "known" | "remembered" | "rules" | "scenarios";
 
 /**
  * What may matter for the message: rules and scenarios by their scores, memories and the customer's
@@ -57,24 +58,21 @@ export function retrieve(means: Means): Step<Needs, Adds> {
       );
       const scenarios = selectedScenarios(scored.scenarios, turn);
       const hits = memory.value ?? [];
-      const used = select(
-        hits.map(({ score }) => score),
-        turn.bundle.settings.selection.memory,
-      );
-      const memories = used.kept.flatMap((i) => hits[i] ?? []);
+      const told = tellable({ ...turn, profile, known }, hits, profiled.fault !== undefined, means);
       const faults = [faultOf("profile", profiled), faultOf("memory", memory)].flatMap(
         (reason) => reason ?? [],
       );
       return {
         profile,
         known,
-        memories,
+        remembered: told,
         rules,
         scenarios,
         record: {
           ...(faults.length > 0 && { degraded: faults.join(", ") }),
           facts: {
-            memories: hits.map((hit) => memoryUse(hit, memories.includes(hit))),
+            ...usesOf(told, { shown: [], fields: [], unused: "no reply was made of it" }),
+            ...believedWhen(profile, hits, means.clock.now()),
           },
         },
       };
@@ -91,7 +89,8 @@ export function retrieve(means: Means): Step<Needs, Adds> {
       const rules = filtered(scores(turn).rules, turn, known, means).filter(
         ({ rule, eliminatedBy }) => eliminatedBy === "" && isAlwaysOn(rule),
       );
-      return { profile, known, memories: [], rules, scenarios: [] };
+      const told = tellable({ ...turn, profile, known }, [], false, means);
+      return { profile, known, remembered: told, rules, scenarios: [] };
     },
   };
 }
@@ -104,11 +103,10 @@ async function profileOf(
   return (await profile.recallProfile({ customerId: customer.id })).profile;
 }
 
-async function recalled(
-  { incoming, bundle, session, customer, context }: Pick<Turn, Needs>,
-  { memory, embedder }: Means,
-): Promise<readonly MemoryHit[]> {
-  if (customer.id === "") return [];
+async function recalled(turn: Pick<Turn, Needs>, means: Means): Promise<readonly MemoryHit[]> {
+  const { incoming, bundle, session, customer, context } = turn;
+  const { memory, embedder } = means;
+  if (customer.id === "" || customer.isNew) return [];
   const { max_k } = bundle.settings.selection.memory;
   const { hits } = await memory.recall({
     query: incoming.text,
@@ -117,6 +115,11 @@ async function recalled(
       embedding: { model: embedder.model, values: Array.from(context.vector) },
     }),
     hitsMax: Math.min(max_k, recallMax),
+    // Only a model can make words of them, and they cost memory a few statements.
+    ...(modelFor(means, turn, "generate") && {
+      factsMax,
+      summariesMax: Math.min(max_k, summariesMax),
+    }),
     exceptSessionId: session.id,
   });
   return hits.toSorted((a, b) => b.score - a.score);
@@ -124,6 +127,41 @@ async function recalled(
 
 /** As many as the memory service gives at once. */
 const recallMax = 100;
+/** Each stands for many turns. */
+const summariesMax = 3;
+
+function tellable(
+  turn: Pick<Turn, "bundle" | "profile" | "known">,
+  hits: readonly MemoryHit[],
+  profileFailed: boolean,
+  { clock }: Means,
+): readonly Remembered[] {
+  const { selection, generation } = turn.bundle.settings;
+  return remembered({
+    profile: turn.profile,
+    profileFailed,
+    known: turn.known,
+    hits,
+    selection: selection.memory,
+    tokensMax: generation.remembered_tokens_max,
+    now: clock.now(),
+  });
+}
+
+/** Clocks of services differ: what was read counts as recorded before it was read. */
+function believedWhen(
+  profile: CustomerProfile | undefined,
+  hits: readonly MemoryHit[],
+  now: Date,
+): RecordFacts {
+  const changedAt = profile?.meta?.updatedAt;
+  const recorded = hits.map(({ found }) => found.value?.recordedAt);
+  const times = recorded.map((time) => (time ? timestampDate(time).getTime() : 0));
+  return {
+    believedAt: timestampFromDate(new Date(Math.max(now.getTime(), ...times))),
+    ...(changedAt && { profileChangedAt: changedAt }),
+  };
+}
 
 function scores({ bundle, incoming, context }: Pick<Turn, "bundle" | "incoming" | "context">) {
   const { matching } = bundle.settings;
@@ -184,12 +222,6 @@ function selectedScenarios(
   );
   const chosen = new Set(kept);
   return ranked.map((candidate, i) => ({ ...candidate, selected: chosen.has(i), reason }));
-}
-
-function memoryUse(hit: MemoryHit, used: boolean): MemoryUse {
-  const { case: kind = "", value } = hit.found;
-  const id = value === undefined ? "" : "factId" in value ? value.factId : value.id;
-  return create(MemoryUseSchema, { id, kind, score: hit.score, used });
 }
 
 function faultOf(part: string, { fault }: Tried<unknown>): string | undefined {

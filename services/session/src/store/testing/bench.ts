@@ -7,10 +7,14 @@ export interface StoreUnderTest extends AsyncDisposable {
   readonly store: SessionStore;
   /** Lets the lease of the session run out. */
   runOut(tenantId: string, sessionId: string): Promise<void>;
+  /** Takes states and turns of the tenant's sessions out of the database, behind everybody's back. */
+  emptied(tenantId: string): Promise<void>;
   /** Moves what the tenant has used so many days into the past. */
   usedBefore(tenantId: string, days: number): Promise<void>;
   /** How many days ago each day lies that is counted for the tenant, the longest ago first. */
   daysCounted(tenantId: string): Promise<readonly number[]>;
+  /** Marks the tenant's events as published. */
+  published(tenantId: string): Promise<void>;
   /** The events told so far for the tenant, oldest first. */
   told(tenantId: string): Promise<readonly Pick<Event, "topic" | "payload">[]>;
 }

@@ -7,6 +7,8 @@ export interface ModelSession {
   version: number;
   turnCount: number;
   closed: boolean;
+  /** That the last commit has written. */
+  state: number;
   token: number;
   lease: { readonly turn: string; ranOut: boolean } | undefined;
 }
@@ -37,6 +39,13 @@ export type ModelBegun =
   | { readonly kind: "answered"; readonly session: ModelSession; readonly number: number }
   | { readonly kind: "in-progress" | "busy"; readonly session: ModelSession }
   | { readonly kind: "absent" | "closed" | "key-reused" | "turn-id-reused" };
+
+export interface ModelCommit {
+  readonly turn: string;
+  readonly token: number;
+  readonly version: number;
+  readonly state: number;
+}
 
 export type ModelCommitted =
   | { readonly kind: "committed"; readonly version: number; readonly number: number }
@@ -71,7 +80,7 @@ export class SessionModel {
     return { kind: "begun", session, token: session.token };
   }
 
-  commit(session: ModelSession, turn: string, token: number, version: number): ModelCommitted {
+  commit(session: ModelSession, { turn, token, version, state }: ModelCommit): ModelCommitted {
     const done = this.turns.get(turn);
     if (done && done.session !== session) return { kind: "turn-id-reused" };
     if (done) return { kind: "committed", version: done.version, number: done.number };
@@ -79,6 +88,7 @@ export class SessionModel {
     if (session.version !== version) return { kind: "version-conflict" };
     session.version += 1;
     session.turnCount += 1;
+    session.state = state;
     session.lease = undefined;
     const number = session.turnCount;
     this.turns.set(turn, { session, number, version: session.version });
@@ -112,7 +122,15 @@ export class SessionModel {
       key?.session ?? this.#openedBy.get(asked.turn) ?? this.turns.get(asked.turn)?.session;
     if (known) return known;
     const index = this.sessions.length;
-    const session = { index, version: 1, turnCount: 0, closed: false, token: 0, lease: undefined };
+    const session = {
+      index,
+      version: 1,
+      turnCount: 0,
+      closed: false,
+      state: 0,
+      token: 0,
+      lease: undefined,
+    };
     this.sessions.push(session);
     this.#openedBy.set(asked.turn, session);
     return session;

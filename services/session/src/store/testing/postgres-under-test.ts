@@ -5,30 +5,38 @@ import type { StoreUnderTest } from "./bench.ts";
 import type { SessionStore } from "../session-store.ts";
 import { migrations } from "./fixtures.ts";
 
-const replicasMax = 6;
+/** How many. */
+export const replicas = 6;
 
 /**
- * The PostgreSQL store for the suites, as several replicas of the service would use it: each call
+ * The PostgreSQL store for the suites, or what stands before it, as several replicas of the service would use it: each call
  * goes to the next one's connection, since the driver would send what comes at once down the same.
  */
 export async function postgresUnderTest(
   backend: TestPostgres & AsyncDisposable,
+  behind: (store: SessionStore, opened: AsyncDisposableStack) => Promise<SessionStore> = async (
+    store,
+  ) => store,
 ): Promise<StoreUnderTest> {
   await using opened = new AsyncDisposableStack();
   const { owner, schema, settings } = opened.use(backend);
-  const replicas: SessionStore[] = [];
-  for (let i = 0; i < replicasMax; i++) {
+  const stores: SessionStore[] = [];
+  for (let i = 0; i < replicas; i++) {
     const one = { ...settings, max_connections: 1 };
     const connection = await openPostgres({ settings: one, schema, migrations, opened });
-    replicas.push(postgresSessionStore(connection));
+    stores.push(await behind(postgresSessionStore(connection), opened));
   }
   const closing = opened.move();
   return {
-    store: inTurns(replicas),
+    store: inTurns(stores),
     async runOut(tenantId, sessionId) {
       await owner`
         update sessions set lease_expires_at = clock_timestamp() - interval '1 second'
         where tenant_id = ${tenantId} and id = ${sessionId} and lease_turn_id is not null`;
+    },
+    async emptied(tenantId) {
+      await owner`update sessions set state = '' where tenant_id = ${tenantId}`;
+      await owner`delete from turns where tenant_id = ${tenantId}`;
     },
     async usedBefore(tenantId, days) {
       await owner`update usage set day = day - ${days}::int where tenant_id = ${tenantId}`;
@@ -38,6 +46,9 @@ export async function postgresUnderTest(
         select distinct (now() at time zone 'utc')::date - day as ago from usage
         where tenant_id = ${tenantId} order by ago desc`;
       return rows.map(({ ago }) => ago);
+    },
+    async published(tenantId) {
+      await owner`update outbox set published_at = now() where tenant_id = ${tenantId}`;
     },
     told: (tenantId) => owner<{ topic: string; payload: Uint8Array }[]>`
       select topic, payload from outbox where tenant_id = ${tenantId} order by seq`,
@@ -64,5 +75,6 @@ function inTurns(stores: readonly SessionStore[]): SessionStore {
     list: (...args) => next().list(...args),
     turns: (...args) => next().turns(...args),
     change: (...args) => next().change(...args),
+    erase: (...args) => next().erase(...args),
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { newId } from "@soldier/kernel/ids";
-import { type Session, SessionStatus } from "@soldier/proto/session/v1/session";
+import { create } from "@bufbuild/protobuf";
+import { type Session, SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
 import type { StoreUnderTest } from "./bench.ts";
 import type { GivenLease, Viewer } from "../session-store.ts";
 import { type Act, at, keyOf } from "./acts.ts";
@@ -20,6 +21,7 @@ export class Run {
   readonly #ids: string[] = [];
   readonly #turnIds: string[] = [];
   readonly #attempts: Attempt[] = [];
+  #states = 0;
   readonly #under: StoreUnderTest;
   readonly #viewer: Viewer;
 
@@ -59,8 +61,12 @@ export class Run {
       assert.equal(renewed !== undefined, this.#model.renew(modelled, lease.turnId, token));
       return;
     }
-    const wanted = this.#model.commit(modelled, lease.turnId, token, Number(session.version));
-    const result = await store.commit(tenantId, commitOf(this.#viewer, session, lease));
+    // Each commit brings another state, also when it is sent again: the first one's is kept.
+    const lowConfidenceTurns = ++this.#states;
+    const asked = { turn: lease.turnId, token, version: Number(session.version) };
+    const wanted = this.#model.commit(modelled, { ...asked, state: lowConfidenceTurns });
+    const state = create(SessionStateSchema, { lowConfidenceTurns });
+    const result = await store.commit(tenantId, commitOf(this.#viewer, session, lease, { state }));
     assert.equal(result.kind, wanted.kind);
     if (wanted.kind !== "committed" || result.kind !== "committed") return;
     assert.equal(result.version, BigInt(wanted.version));
@@ -88,6 +94,7 @@ export class Run {
     assert.equal(session.id, this.#ids[wanted.session.index]);
     assert.equal(session.version, BigInt(wanted.session.version));
     assert.equal(session.turnCount, wanted.session.turnCount);
+    assert.equal(session.state?.lowConfidenceTurns, wanted.session.state);
     if (wanted.kind === "answered" && result.kind === "answered")
       assert.equal(result.turn.number, wanted.number);
     if (wanted.kind !== "begun" || result.kind !== "begun") return;
@@ -104,6 +111,7 @@ export class Run {
     for (const modelled of this.#model.sessions) {
       const found = await store.get(this.#viewer, this.#ids[modelled.index] ?? "");
       assert.equal(found?.session.version, BigInt(modelled.version));
+      assert.equal(found.session.state?.lowConfidenceTurns, modelled.state);
       assert.equal(found.leased, modelled.lease !== undefined && !modelled.lease.ranOut);
       const turns = await store.turns(this.#viewer, found.session.id, { rowsMax: 100 });
       assert.equal(turns?.length, modelled.turnCount);

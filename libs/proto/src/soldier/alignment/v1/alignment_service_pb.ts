@@ -8,6 +8,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
+import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { RuleCandidate, TurnRecord } from "../../audit/v1/turn_record_pb.ts";
 import { file_soldier_audit_v1_turn_record } from "../../audit/v1/turn_record_pb.ts";
 import { file_soldier_common_v1_access } from "../../common/v1/access_pb.ts";
@@ -23,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file soldier/alignment/v1/alignment_service.proto.
  */
 export const file_soldier_alignment_v1_alignment_service: GenFile = /*@__PURE__*/
-  fileDesc("Cixzb2xkaWVyL2FsaWdubWVudC92MS9hbGlnbm1lbnRfc2VydmljZS5wcm90bxIUc29sZGllci5hbGlnbm1lbnQudjEiQQoLQ3VzdG9tZXJSZWYSEwoLY3VzdG9tZXJfaWQYASABKAkSHQoLZXh0ZXJuYWxfaWQYAiABKAlCCLpIBXIDGIACIugDChJQcm9jZXNzVHVyblJlcXVlc3QSFgoFYWdlbnQYASABKAlCB7pIBHICGEASHwoKc2Vzc2lvbl9pZBgCIAEoCUILukgI2AEBcgOwAQESMwoIY3VzdG9tZXIYAyABKAsyIS5zb2xkaWVyLmFsaWdubWVudC52MS5DdXN0b21lclJlZhIrCgdjaGFubmVsGAQgASgOMhouc29sZGllci5jb21tb24udjEuQ2hhbm5lbBIMCgR0ZXh0GAUgASgJEiEKD2lkZW1wb3RlbmN5X2tleRgGIAEoCUIIukgFcgMYyAESSAoIbWV0YWRhdGEYByADKAsyNi5zb2xkaWVyLmFsaWdubWVudC52MS5Qcm9jZXNzVHVyblJlcXVlc3QuTWV0YWRhdGFFbnRyeRIPCgdvcGVuaW5nGAggASgIGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATp6ukh3GnUKCnRleHQuZ2l2ZW4SNXRleHQgaXMgbmVlZGVkLCBleGNlcHQgZm9yIGFuIG9wZW5pbmcsIHdoaWNoIGhhcyBub25lGjB0aGlzLm9wZW5pbmcgPyB0aGlzLnRleHQgPT0gJycgOiB0aGlzLnRleHQgIT0gJyciwAEKE1Byb2Nlc3NUdXJuUmVzcG9uc2USNAoHc3RhcnRlZBgBIAEoCzIhLnNvbGRpZXIuYWxpZ25tZW50LnYxLlR1cm5TdGFydGVkSAASMAoFZGVsdGEYAiABKAsyHy5zb2xkaWVyLmFsaWdubWVudC52MS5UZXh0RGVsdGFIABI4Cgljb21wbGV0ZWQYAyABKAsyIy5zb2xkaWVyLmFsaWdubWVudC52MS5UdXJuQ29tcGxldGVkSABCBwoFZXZlbnQiRwoLVHVyblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd0dXJuX2lkGAIgASgJEhMKC3R1cm5fbnVtYmVyGAMgASgFIhkKCVRleHREZWx0YRIMCgR0ZXh0GAEgASgJIoEBCg1UdXJuQ29tcGxldGVkEiYKBHR1cm4YASABKAsyGC5zb2xkaWVyLnNlc3Npb24udjEuVHVybhIQCghyZXBsYXllZBgCIAEoCBI2Cghwb3NpdGlvbhgDIAEoCzIkLnNvbGRpZXIuc2Vzc2lvbi52MS5TY2VuYXJpb1Bvc2l0aW9uIisKDkV4cGxhaW5SZXF1ZXN0EhkKB3R1cm5faWQYASABKAlCCLpIBXIDsAEBIj8KD0V4cGxhaW5SZXNwb25zZRIsCgZyZWNvcmQYASABKAsyHC5zb2xkaWVyLmF1ZGl0LnYxLlR1cm5SZWNvcmQiRAoNV2h5Tm90UmVxdWVzdBIZCgd0dXJuX2lkGAEgASgJQgi6SAVyA7ABARIYCgdydWxlX2lkGAIgASgJQge6SARyAhABIlkKDldoeU5vdFJlc3BvbnNlEjIKCWNhbmRpZGF0ZRgBIAEoCzIfLnNvbGRpZXIuYXVkaXQudjEuUnVsZUNhbmRpZGF0ZRITCgtleHBsYW5hdGlvbhgCIAEoCSK9AwoNRHJ5UnVuUmVxdWVzdBIZCghhZ2VudF9pZBgBIAEoCUIHukgEcgIQARIMCgR0ZXh0GAIgASgJEhEKB3ZlcnNpb24YAyABKANIABIPCgVkcmFmdBgEIAEoCEgAEjQKCGRvY3VtZW50GAUgASgLMiAuc29sZGllci5jb25maWcudjEuQWdlbnREb2N1bWVudEgAEi8KBXN0YXRlGAYgASgLMiAuc29sZGllci5zZXNzaW9uLnYxLlNlc3Npb25TdGF0ZRIpCgdoaXN0b3J5GAcgAygLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm4SMwoIY3VzdG9tZXIYCCABKAsyIS5zb2xkaWVyLmFsaWdubWVudC52MS5DdXN0b21lclJlZhIPCgdvcGVuaW5nGAkgASgIOnq6SHcadQoKdGV4dC5naXZlbhI1dGV4dCBpcyBuZWVkZWQsIGV4Y2VwdCBmb3IgYW4gb3BlbmluZywgd2hpY2ggaGFzIG5vbmUaMHRoaXMub3BlbmluZyA/IHRoaXMudGV4dCA9PSAnJyA6IHRoaXMudGV4dCAhPSAnJ0ILCgliZWhhdmlvdXIibwoORHJ5UnVuUmVzcG9uc2USLAoGcmVjb3JkGAEgASgLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkEi8KBXN0YXRlGAIgASgLMiAuc29sZGllci5zZXNzaW9uLnYxLlNlc3Npb25TdGF0ZTKsBAoQQWxpZ25tZW50U2VydmljZRJkCgtQcm9jZXNzVHVybhIoLnNvbGRpZXIuYWxpZ25tZW50LnYxLlByb2Nlc3NUdXJuUmVxdWVzdBopLnNvbGRpZXIuYWxpZ25tZW50LnYxLlByb2Nlc3NUdXJuUmVzcG9uc2UwARKOAQoHRXhwbGFpbhIkLnNvbGRpZXIuYWxpZ25tZW50LnYxLkV4cGxhaW5SZXF1ZXN0GiUuc29sZGllci5hbGlnbm1lbnQudjEuRXhwbGFpblJlc3BvbnNlIjaQAgHqxxgIb3BlcmF0b3KC0+STAiESHy92MS90dXJucy97dHVybl9pZH0vZXhwbGFuYXRpb24SkQEKBldoeU5vdBIjLnNvbGRpZXIuYWxpZ25tZW50LnYxLldoeU5vdFJlcXVlc3QaJC5zb2xkaWVyLmFsaWdubWVudC52MS5XaHlOb3RSZXNwb25zZSI8kAIB6scYCG9wZXJhdG9ygtPkkwInEiUvdjEvdHVybnMve3R1cm5faWR9L3doeS1ub3Qve3J1bGVfaWR9EowBCgZEcnlSdW4SIy5zb2xkaWVyLmFsaWdubWVudC52MS5EcnlSdW5SZXF1ZXN0GiQuc29sZGllci5hbGlnbm1lbnQudjEuRHJ5UnVuUmVzcG9uc2UiN5ACAerHGAhvcGVyYXRvcoLT5JMCIjoBKiIdL3YxL2FnZW50cy97YWdlbnRfaWR9L2RyeS1ydW5iBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_soldier_audit_v1_turn_record, file_soldier_common_v1_access, file_soldier_common_v1_resource, file_soldier_config_v1_config_service, file_soldier_session_v1_session]);
+  fileDesc("Cixzb2xkaWVyL2FsaWdubWVudC92MS9hbGlnbm1lbnRfc2VydmljZS5wcm90bxIUc29sZGllci5hbGlnbm1lbnQudjEiQQoLQ3VzdG9tZXJSZWYSEwoLY3VzdG9tZXJfaWQYASABKAkSHQoLZXh0ZXJuYWxfaWQYAiABKAlCCLpIBXIDGIACIugDChJQcm9jZXNzVHVyblJlcXVlc3QSFgoFYWdlbnQYASABKAlCB7pIBHICGEASHwoKc2Vzc2lvbl9pZBgCIAEoCUILukgI2AEBcgOwAQESMwoIY3VzdG9tZXIYAyABKAsyIS5zb2xkaWVyLmFsaWdubWVudC52MS5DdXN0b21lclJlZhIrCgdjaGFubmVsGAQgASgOMhouc29sZGllci5jb21tb24udjEuQ2hhbm5lbBIMCgR0ZXh0GAUgASgJEiEKD2lkZW1wb3RlbmN5X2tleRgGIAEoCUIIukgFcgMYyAESSAoIbWV0YWRhdGEYByADKAsyNi5zb2xkaWVyLmFsaWdubWVudC52MS5Qcm9jZXNzVHVyblJlcXVlc3QuTWV0YWRhdGFFbnRyeRIPCgdvcGVuaW5nGAggASgIGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATp6ukh3GnUKCnRleHQuZ2l2ZW4SNXRleHQgaXMgbmVlZGVkLCBleGNlcHQgZm9yIGFuIG9wZW5pbmcsIHdoaWNoIGhhcyBub25lGjB0aGlzLm9wZW5pbmcgPyB0aGlzLnRleHQgPT0gJycgOiB0aGlzLnRleHQgIT0gJyciwAEKE1Byb2Nlc3NUdXJuUmVzcG9uc2USNAoHc3RhcnRlZBgBIAEoCzIhLnNvbGRpZXIuYWxpZ25tZW50LnYxLlR1cm5TdGFydGVkSAASMAoFZGVsdGEYAiABKAsyHy5zb2xkaWVyLmFsaWdubWVudC52MS5UZXh0RGVsdGFIABI4Cgljb21wbGV0ZWQYAyABKAsyIy5zb2xkaWVyLmFsaWdubWVudC52MS5UdXJuQ29tcGxldGVkSABCBwoFZXZlbnQiRwoLVHVyblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgd0dXJuX2lkGAIgASgJEhMKC3R1cm5fbnVtYmVyGAMgASgFIhkKCVRleHREZWx0YRIMCgR0ZXh0GAEgASgJIoEBCg1UdXJuQ29tcGxldGVkEiYKBHR1cm4YASABKAsyGC5zb2xkaWVyLnNlc3Npb24udjEuVHVybhIQCghyZXBsYXllZBgCIAEoCBI2Cghwb3NpdGlvbhgDIAEoCzIkLnNvbGRpZXIuc2Vzc2lvbi52MS5TY2VuYXJpb1Bvc2l0aW9uIisKDkV4cGxhaW5SZXF1ZXN0EhkKB3R1cm5faWQYASABKAlCCLpIBXIDsAEBIm8KD0V4cGxhaW5SZXNwb25zZRIsCgZyZWNvcmQYASABKAsyHC5zb2xkaWVyLmF1ZGl0LnYxLlR1cm5SZWNvcmQSLgoHYmVsaWVmcxgCIAEoCzIdLnNvbGRpZXIuYWxpZ25tZW50LnYxLkJlbGllZnMixAEKB0JlbGllZnMSJgoCYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKBmZpZWxkcxgCIAMoCzIcLnNvbGRpZXIuYWxpZ25tZW50LnYxLkJlbGllZhIrCgVmYWN0cxgDIAMoCzIcLnNvbGRpZXIuYWxpZ25tZW50LnYxLkJlbGllZhIOCgZlcmFzZWQYBCABKAgSEwoLdW5hdmFpbGFibGUYBSADKAkSEQoJc2hvcnRlbmVkGAYgASgIIu0BCgZCZWxpZWYSDAoEbmFtZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEg8KB2ZhY3RfaWQYAyABKAkSKwoDd2FzGAQgASgLMh4uc29sZGllci5hbGlnbm1lbnQudjEuQmVsaWV2ZWQSKgoCaXMYBSABKAsyHi5zb2xkaWVyLmFsaWdubWVudC52MS5CZWxpZXZlZBIOCgZjaGFuZ2UYBiABKAkSLgoKY2hhbmdlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdXNlZBgIIAEoCBIMCgR0b2xkGAkgASgJIt0BCghCZWxpZXZlZBIlCgV2YWx1ZRgBIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRINCgVzdGF0ZRgCIAEoCRIuCgp2YWxpZF9mcm9tGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgh2YWxpZF90bxgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjb3JkZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBG5vdGUYBiABKAkiRAoNV2h5Tm90UmVxdWVzdBIZCgd0dXJuX2lkGAEgASgJQgi6SAVyA7ABARIYCgdydWxlX2lkGAIgASgJQge6SARyAhABIlkKDldoeU5vdFJlc3BvbnNlEjIKCWNhbmRpZGF0ZRgBIAEoCzIfLnNvbGRpZXIuYXVkaXQudjEuUnVsZUNhbmRpZGF0ZRITCgtleHBsYW5hdGlvbhgCIAEoCSK9AwoNRHJ5UnVuUmVxdWVzdBIZCghhZ2VudF9pZBgBIAEoCUIHukgEcgIQARIMCgR0ZXh0GAIgASgJEhEKB3ZlcnNpb24YAyABKANIABIPCgVkcmFmdBgEIAEoCEgAEjQKCGRvY3VtZW50GAUgASgLMiAuc29sZGllci5jb25maWcudjEuQWdlbnREb2N1bWVudEgAEi8KBXN0YXRlGAYgASgLMiAuc29sZGllci5zZXNzaW9uLnYxLlNlc3Npb25TdGF0ZRIpCgdoaXN0b3J5GAcgAygLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm4SMwoIY3VzdG9tZXIYCCABKAsyIS5zb2xkaWVyLmFsaWdubWVudC52MS5DdXN0b21lclJlZhIPCgdvcGVuaW5nGAkgASgIOnq6SHcadQoKdGV4dC5naXZlbhI1dGV4dCBpcyBuZWVkZWQsIGV4Y2VwdCBmb3IgYW4gb3BlbmluZywgd2hpY2ggaGFzIG5vbmUaMHRoaXMub3BlbmluZyA/IHRoaXMudGV4dCA9PSAnJyA6IHRoaXMudGV4dCAhPSAnJ0ILCgliZWhhdmlvdXIibwoORHJ5UnVuUmVzcG9uc2USLAoGcmVjb3JkGAEgASgLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkEi8KBXN0YXRlGAIgASgLMiAuc29sZGllci5zZXNzaW9uLnYxLlNlc3Npb25TdGF0ZTKsBAoQQWxpZ25tZW50U2VydmljZRJkCgtQcm9jZXNzVHVybhIoLnNvbGRpZXIuYWxpZ25tZW50LnYxLlByb2Nlc3NUdXJuUmVxdWVzdBopLnNvbGRpZXIuYWxpZ25tZW50LnYxLlByb2Nlc3NUdXJuUmVzcG9uc2UwARKOAQoHRXhwbGFpbhIkLnNvbGRpZXIuYWxpZ25tZW50LnYxLkV4cGxhaW5SZXF1ZXN0GiUuc29sZGllci5hbGlnbm1lbnQudjEuRXhwbGFpblJlc3BvbnNlIjaQAgHqxxgIb3BlcmF0b3KC0+STAiESHy92MS90dXJucy97dHVybl9pZH0vZXhwbGFuYXRpb24SkQEKBldoeU5vdBIjLnNvbGRpZXIuYWxpZ25tZW50LnYxLldoeU5vdFJlcXVlc3QaJC5zb2xkaWVyLmFsaWdubWVudC52MS5XaHlOb3RSZXNwb25zZSI8kAIB6scYCG9wZXJhdG9ygtPkkwInEiUvdjEvdHVybnMve3R1cm5faWR9L3doeS1ub3Qve3J1bGVfaWR9EowBCgZEcnlSdW4SIy5zb2xkaWVyLmFsaWdubWVudC52MS5EcnlSdW5SZXF1ZXN0GiQuc29sZGllci5hbGlnbm1lbnQudjEuRHJ5UnVuUmVzcG9uc2UiN5ACAerHGAhvcGVyYXRvcoLT5JMCIjoBKiIdL3YxL2FnZW50cy97YWdlbnRfaWR9L2RyeS1ydW5iBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_audit_v1_turn_record, file_soldier_common_v1_access, file_soldier_common_v1_resource, file_soldier_config_v1_config_service, file_soldier_session_v1_session]);
 
 /**
  * CustomerRef says who is writing.
@@ -292,6 +294,13 @@ export type ExplainResponse = Message<"soldier.alignment.v1.ExplainResponse"> & 
    * @generated from field: soldier.audit.v1.TurnRecord record = 1;
    */
   record?: TurnRecord | undefined;
+
+  /**
+   * What was believed of the customer; unset for a turn without one.
+   *
+   * @generated from field: soldier.alignment.v1.Beliefs beliefs = 2;
+   */
+  beliefs?: Beliefs | undefined;
 };
 
 /**
@@ -300,6 +309,195 @@ export type ExplainResponse = Message<"soldier.alignment.v1.ExplainResponse"> & 
  */
 export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
   messageDesc(file_soldier_alignment_v1_alignment_service, 7);
+
+/**
+ * Beliefs is what was believed of a customer in a turn, beside what is believed now.
+ *
+ * @generated from message soldier.alignment.v1.Beliefs
+ */
+export type Beliefs = Message<"soldier.alignment.v1.Beliefs"> & {
+  /**
+   * The point on both axes of time that "then" is.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 1;
+   */
+  at?: Timestamp | undefined;
+
+  /**
+   * Of the profile, by name.
+   *
+   * @generated from field: repeated soldier.alignment.v1.Belief fields = 2;
+   */
+  fields: Belief[];
+
+  /**
+   * Of memory, those that the turn used first.
+   *
+   * @generated from field: repeated soldier.alignment.v1.Belief facts = 3;
+   */
+  facts: Belief[];
+
+  /**
+   * The customer has been erased: nobody can know any more what was believed.
+   *
+   * @generated from field: bool erased = 4;
+   */
+  erased: boolean;
+
+  /**
+   * Parts that could not be asked, e.g. "memory: UNAVAILABLE".
+   *
+   * @generated from field: repeated string unavailable = 5;
+   */
+  unavailable: string[];
+
+  /**
+   * Facts were more than are told.
+   *
+   * @generated from field: bool shortened = 6;
+   */
+  shortened: boolean;
+};
+
+/**
+ * Describes the message soldier.alignment.v1.Beliefs.
+ * Use `create(BeliefsSchema)` to create a new message.
+ */
+export const BeliefsSchema: GenMessage<Beliefs> = /*@__PURE__*/
+  messageDesc(file_soldier_alignment_v1_alignment_service, 8);
+
+/**
+ * Belief is a field or a fact, then and now.
+ *
+ * @generated from message soldier.alignment.v1.Belief
+ */
+export type Belief = Message<"soldier.alignment.v1.Belief"> & {
+  /**
+   * The field, or the fact's predicate.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Of a fact, what it is about; empty: the customer.
+   *
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+
+  /**
+   * Of a fact, its id.
+   *
+   * @generated from field: string fact_id = 3;
+   */
+  factId: string;
+
+  /**
+   * Unset: nothing was believed then.
+   *
+   * @generated from field: soldier.alignment.v1.Believed was = 4;
+   */
+  was?: Believed | undefined;
+
+  /**
+   * What is believed now instead; unset while it is the same, and when nothing is.
+   *
+   * @generated from field: soldier.alignment.v1.Believed is = 5;
+   */
+  is?: Believed | undefined;
+
+  /**
+   * "same", "corrected", "changed", "taken_back", "ended", "expired", "learned_later", "erased".
+   *
+   * @generated from field: string change = 6;
+   */
+  change: string;
+
+  /**
+   * When it was stored that it is otherwise, or when it ended; unset when it is the same, and of what was erased.
+   *
+   * @generated from field: google.protobuf.Timestamp changed_at = 7;
+   */
+  changedAt?: Timestamp | undefined;
+
+  /**
+   * It was shown to a model, or said by a template.
+   *
+   * @generated from field: bool used = 8;
+   */
+  used: boolean;
+
+  /**
+   * All of it in words, e.g. "then: Leeds (said on 3 May 2026, not confirmed since); now: Rome, corrected on 4 May 2026".
+   *
+   * @generated from field: string told = 9;
+   */
+  told: string;
+};
+
+/**
+ * Describes the message soldier.alignment.v1.Belief.
+ * Use `create(BeliefSchema)` to create a new message.
+ */
+export const BeliefSchema: GenMessage<Belief> = /*@__PURE__*/
+  messageDesc(file_soldier_alignment_v1_alignment_service, 9);
+
+/**
+ * Believed is a value, as it was believed.
+ *
+ * @generated from message soldier.alignment.v1.Believed
+ */
+export type Believed = Message<"soldier.alignment.v1.Believed"> & {
+  /**
+   * The value, of a fact about another entity its name.
+   *
+   * @generated from field: google.protobuf.Value value = 1;
+   */
+  value?: Value | undefined;
+
+  /**
+   * As in MemoryUse and FieldUse.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * True from here on.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_from = 3;
+   */
+  validFrom?: Timestamp | undefined;
+
+  /**
+   * Until then; unset: until something else is.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_to = 4;
+   */
+  validTo?: Timestamp | undefined;
+
+  /**
+   * When it was stored.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_at = 5;
+   */
+  recordedAt?: Timestamp | undefined;
+
+  /**
+   * Where it came from and how sure it is, in words.
+   *
+   * @generated from field: string note = 6;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message soldier.alignment.v1.Believed.
+ * Use `create(BelievedSchema)` to create a new message.
+ */
+export const BelievedSchema: GenMessage<Believed> = /*@__PURE__*/
+  messageDesc(file_soldier_alignment_v1_alignment_service, 10);
 
 /**
  * WhyNotRequest.
@@ -327,7 +525,7 @@ export type WhyNotRequest = Message<"soldier.alignment.v1.WhyNotRequest"> & {
  * Use `create(WhyNotRequestSchema)` to create a new message.
  */
 export const WhyNotRequestSchema: GenMessage<WhyNotRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_alignment_v1_alignment_service, 8);
+  messageDesc(file_soldier_alignment_v1_alignment_service, 11);
 
 /**
  * WhyNotResponse.
@@ -355,7 +553,7 @@ export type WhyNotResponse = Message<"soldier.alignment.v1.WhyNotResponse"> & {
  * Use `create(WhyNotResponseSchema)` to create a new message.
  */
 export const WhyNotResponseSchema: GenMessage<WhyNotResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_alignment_v1_alignment_service, 9);
+  messageDesc(file_soldier_alignment_v1_alignment_service, 12);
 
 /**
  * DryRunRequest.
@@ -442,7 +640,7 @@ export type DryRunRequest = Message<"soldier.alignment.v1.DryRunRequest"> & {
  * Use `create(DryRunRequestSchema)` to create a new message.
  */
 export const DryRunRequestSchema: GenMessage<DryRunRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_alignment_v1_alignment_service, 10);
+  messageDesc(file_soldier_alignment_v1_alignment_service, 13);
 
 /**
  * DryRunResponse.
@@ -470,7 +668,7 @@ export type DryRunResponse = Message<"soldier.alignment.v1.DryRunResponse"> & {
  * Use `create(DryRunResponseSchema)` to create a new message.
  */
 export const DryRunResponseSchema: GenMessage<DryRunResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_alignment_v1_alignment_service, 11);
+  messageDesc(file_soldier_alignment_v1_alignment_service, 14);
 
 /**
  * AlignmentService decides what an agent answers. It keeps no state of its own.
@@ -490,7 +688,7 @@ export const AlignmentService: GenService<{
     output: typeof ProcessTurnResponseSchema;
   },
   /**
-   * Explain reads the record of a turn.
+   * Explain reads the record of a turn, and what was believed of the customer then.
    *
    * @generated from rpc soldier.alignment.v1.AlignmentService.Explain
    */

@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file soldier/audit/v1/turn_record.proto.
  */
 export const file_soldier_audit_v1_turn_record: GenFile = /*@__PURE__*/
-  fileDesc("CiJzb2xkaWVyL2F1ZGl0L3YxL3R1cm5fcmVjb3JkLnByb3RvEhBzb2xkaWVyLmF1ZGl0LnYxIocKCgpUdXJuUmVjb3JkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEg8KB3R1cm5faWQYBCABKAkSEwoLdHVybl9udW1iZXIYBSABKAUSEwoLY3VzdG9tZXJfaWQYBiABKAkSEAoIdHJhY2VfaWQYByABKAkSFgoOYnVuZGxlX3ZlcnNpb24YCCABKAMSLwoLcmVjZWl2ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXVzZXJfdGV4dBgKIAEoCRISCgpyZXBseV90ZXh0GAsgASgJEisKBXN0ZXBzGAwgAygLMhwuc29sZGllci5hdWRpdC52MS5TdGVwUmVjb3JkEjAKB2NvbnRleHQYDSABKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLkNvbnRleHRSZWNvcmQSLgoFcnVsZXMYDiADKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLlJ1bGVDYW5kaWRhdGUSNgoJc2NlbmFyaW9zGA8gAygLMiMuc29sZGllci5hdWRpdC52MS5TY2VuYXJpb0NhbmRpZGF0ZRIzCglyZWxhdGlvbnMYECADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlJlbGF0aW9uUmVjb3JkEjYKCm5hdmlnYXRpb24YESABKAsyIi5zb2xkaWVyLmF1ZGl0LnYxLk5hdmlnYXRpb25SZWNvcmQSLQoIbWVtb3JpZXMYEiADKAsyGy5zb2xkaWVyLmF1ZGl0LnYxLk1lbW9yeVVzZRIzCgl2YXJpYWJsZXMYEyADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlZhcmlhYmxlUmVjb3JkEjQKCnRvb2xfY2FsbHMYFCADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlRvb2xDYWxsUmVjb3JkEjYKCXRlbXBsYXRlcxgVIAMoCzIjLnNvbGRpZXIuYXVkaXQudjEuVGVtcGxhdGVDYW5kaWRhdGUSNgoLbW9kZWxfY2FsbHMYFiADKAsyIS5zb2xkaWVyLmF1ZGl0LnYxLk1vZGVsQ2FsbFJlY29yZBIsCgVyZXBseRgXIAEoCzIdLnNvbGRpZXIuYXVkaXQudjEuUmVwbHlSZWNvcmQSGAoQbW9kZWxfY2FsbF9kZXB0aBgYIAEoBRIUCgxkZWdyYWRhdGlvbnMYGSADKAkSEwoLZHVyYXRpb25fbXMYGiABKAESEQoJZW5naW5lX21zGBsgASgBEhsKE3Byb2ZpbGVfZmllbGRzX3VzZWQYHCADKAkSHwoXcHJvZmlsZV9maWVsZHNfd2l0aGhlbGQYHSADKAkSFwoPZW1iZWRkaW5nX21vZGVsGB4gASgJEhAKCHJlcmFua2VyGB8gASgJEjgKC3NwZWN1bGF0aW9uGCAgASgLMiMuc29sZGllci5hdWRpdC52MS5TcGVjdWxhdGlvblJlY29yZBIuCgZidWRnZXQYISABKAsyHi5zb2xkaWVyLmF1ZGl0LnYxLkJ1ZGdldFJlY29yZBIvCgpydWxlX3RhYmxlGCIgASgLMhsuc29sZGllci5hdWRpdC52MS5SdWxlVGFibGUSEQoJc2hvcnRlbmVkGCMgAygJEg8KB291dGNvbWUYJCABKAkSFwoPcGVyc29uYWxfZXJhc2VkGCggASgIIoIBCglSdWxlVGFibGUSLQoGc2NvcmVzGAEgAygLMh0uc29sZGllci5hdWRpdC52MS5TY29yZUNvbHVtbhIQCghkaXN0YW5jZRgCIAMoERILCgNlbmQYAyADKA0SJwoEZW5kcxgEIAMoCzIZLnNvbGRpZXIuYXVkaXQudjEuUnVsZUVuZCIrCgtTY29yZUNvbHVtbhIMCgRwYXJ0GAEgASgJEg4KBnZhbHVlcxgCIAMoESJBCgdSdWxlRW5kEhUKDWVsaW1pbmF0ZWRfYnkYASABKAkSDgoGcmVhc29uGAIgASgJEg8KB2FwcGxpZWQYAyABKAgiMQoRU3BlY3VsYXRpb25SZWNvcmQSDAoEdXNlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkibgoMQnVkZ2V0UmVjb3JkEg4KBnRva2VucxgBIAEoAxISCgp0b2tlbnNfbWF4GAIgASgDEhMKC2Nvc3RfbWljcm9zGAMgASgDEhcKD2Nvc3RfbWljcm9zX21heBgEIAEoAxIMCgRydW5nGAUgASgJIlIKClN0ZXBSZWNvcmQSDAoEbmFtZRgBIAEoCRITCgtkdXJhdGlvbl9tcxgCIAEoARIPCgdza2lwcGVkGAMgASgJEhAKCGRlZ3JhZGVkGAQgASgJIr8BCg1Db250ZXh0UmVjb3JkEg4KBmludGVudBgBIAEoCRIzCghlbnRpdGllcxgCIAMoCzIhLnNvbGRpZXIuYXVkaXQudjEuRXh0cmFjdGVkRW50aXR5EhEKCXNlbnRpbWVudBgDIAEoARINCgV0b3BpYxgEIAEoCRI5Cg9zY2VuYXJpb19zaWduYWwYBSABKA4yIC5zb2xkaWVyLmF1ZGl0LnYxLlNjZW5hcmlvU2lnbmFsEgwKBG1vZGUYBiABKAkiVAoPRXh0cmFjdGVkRW50aXR5EgwKBG5hbWUYASABKAkSDAoEdGV4dBgCIAEoCRIlCgV2YWx1ZRgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZSJsCg5FeHRyYWN0ZWRGaWVsZBIMCgRuYW1lGAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhIKCmNvbmZpZGVuY2UYAyABKAESEQoJZXh0cmFjdG9yGAQgASgJIvcBCg1SdWxlQ2FuZGlkYXRlEg8KB3J1bGVfaWQYASABKAkSDAoEbmFtZRgCIAEoCRI7CgZzY29yZXMYAyADKAsyKy5zb2xkaWVyLmF1ZGl0LnYxLlJ1bGVDYW5kaWRhdGUuU2NvcmVzRW50cnkSDwoHYXBwbGllZBgEIAEoCBIVCg1lbGltaW5hdGVkX2J5GAUgASgJEg4KBnJlYXNvbhgGIAEoCRIQCghkaXN0YW5jZRgHIAEoARIRCgl0cmFuc2llbnQYCCABKAgaLQoLU2NvcmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASK2AQoRU2NlbmFyaW9DYW5kaWRhdGUSEwoLc2NlbmFyaW9faWQYASABKAkSDAoEbmFtZRgCIAEoCRI/CgZzY29yZXMYAyADKAsyLy5zb2xkaWVyLmF1ZGl0LnYxLlNjZW5hcmlvQ2FuZGlkYXRlLlNjb3Jlc0VudHJ5Eg4KBnJlYXNvbhgEIAEoCRotCgtTY29yZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBImMKDlJlbGF0aW9uUmVjb3JkEhMKC3JlbGF0aW9uX2lkGAEgASgJEgwKBGtpbmQYAiABKAkSDgoGc291cmNlGAMgASgJEg4KBnRhcmdldBgEIAEoCRIOCgZlZmZlY3QYBSABKAkibgoQTmF2aWdhdGlvblJlY29yZBIOCgZiZWZvcmUYASABKAkSDQoFYWZ0ZXIYAiABKAkSKwoFbW92ZXMYAyADKAsyHC5zb2xkaWVyLmF1ZGl0LnYxLk1vdmVSZWNvcmQSDgoGcmVhc29uGAQgASgJImgKCk1vdmVSZWNvcmQSDAoEa2luZBgBIAEoCRIKCgJpZBgCIAEoCRISCgp0b19zdGVwX2lkGAMgASgJEg0KBXNjb3JlGAQgASgBEg0KBXRha2VuGAUgASgIEg4KBnJlYXNvbhgGIAEoCSJCCglNZW1vcnlVc2USCgoCaWQYASABKAkSDAoEa2luZBgCIAEoCRINCgVzY29yZRgDIAEoARIMCgR1c2VkGAQgASgIIi4KDlZhcmlhYmxlUmVjb3JkEgwKBG5hbWUYASABKAkSDgoGc291cmNlGAIgASgJIsYCCg5Ub29sQ2FsbFJlY29yZBIPCgd0b29sX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMcmVxdWVzdGVkX2J5GAMgASgJEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCRIyCgdvdXRjb21lGAUgASgOMiEuc29sZGllci5hdWRpdC52MS5Ub29sQ2FsbE91dGNvbWUSEAoIYXR0ZW1wdHMYBiABKAUSEwoLZHVyYXRpb25fbXMYByABKAESDgoGcmVhc29uGAggASgJEhkKEW1pc3NpbmdfYXJndW1lbnRzGAkgAygJEioKCWFyZ3VtZW50cxgKIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSJgoGcmVzdWx0GAsgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEgwKBGtlcHQYDCABKAgiYgoRVGVtcGxhdGVDYW5kaWRhdGUSEwoLdGVtcGxhdGVfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRtb2RlGAMgASgJEgwKBHVzZWQYBCABKAgSDgoGcmVhc29uGAUgASgJItwBCg9Nb2RlbENhbGxSZWNvcmQSDwoHcHVycG9zZRgBIAEoCRINCgVtb2RlbBgCIAEoCRITCgtwcm9tcHRfaGFzaBgDIAEoCRIUCgxpbnB1dF90b2tlbnMYBCABKAMSFQoNb3V0cHV0X3Rva2VucxgFIAEoAxIVCg1jYWNoZWRfdG9rZW5zGAYgASgDEhMKC2Nvc3RfbWljcm9zGAcgASgDEhYKDmZpcnN0X3Rva2VuX21zGAggASgBEhMKC2R1cmF0aW9uX21zGAkgASgBEg4KBmZhaWxlZBgKIAEoCSKRAQoLUmVwbHlSZWNvcmQSDgoGc291cmNlGAEgASgJEhMKC3RlbXBsYXRlX2lkGAIgASgJEi0KBmNoZWNrcxgDIAMoCzIdLnNvbGRpZXIuYXVkaXQudjEuQ2hlY2tSZWNvcmQSFQoNcmVnZW5lcmF0aW9ucxgEIAEoBRIXCg9mYWxsYmFja19yZWFzb24YBSABKAkiXQoLQ2hlY2tSZWNvcmQSDwoHcnVsZV9pZBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnBhc3NlZBgDIAEoCBIOCgZyZWFzb24YBCABKAkSDwoHYXR0ZW1wdBgFIAEoBSqEAQoOU2NlbmFyaW9TaWduYWwSHwobU0NFTkFSSU9fU0lHTkFMX1VOU1BFQ0lGSUVEEAASGQoVU0NFTkFSSU9fU0lHTkFMX1NUQVJUEAESHAoYU0NFTkFSSU9fU0lHTkFMX0NPTlRJTlVFEAISGAoUU0NFTkFSSU9fU0lHTkFMX0VYSVQQAyqqAgoPVG9vbENhbGxPdXRjb21lEiEKHVRPT0xfQ0FMTF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASHwobVE9PTF9DQUxMX09VVENPTUVfU1VDQ0VFREVEEAESHAoYVE9PTF9DQUxMX09VVENPTUVfRkFJTEVEEAISJwojVE9PTF9DQUxMX09VVENPTUVfTUlTU0lOR19BUkdVTUVOVFMQAxInCiNUT09MX0NBTExfT1VUQ09NRV9JTlZBTElEX0FSR1VNRU5UUxAEEiQKIFRPT0xfQ0FMTF9PVVRDT01FX0lOVkFMSURfUkVTVUxUEAUSHQoZVE9PTF9DQUxMX09VVENPTUVfUkVGVVNFRBAGEh4KGlRPT0xfQ0FMTF9PVVRDT01FX1JFUExBWUVEEAdiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiJzb2xkaWVyL2F1ZGl0L3YxL3R1cm5fcmVjb3JkLnByb3RvEhBzb2xkaWVyLmF1ZGl0LnYxItwLCgpUdXJuUmVjb3JkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEg8KB3R1cm5faWQYBCABKAkSEwoLdHVybl9udW1iZXIYBSABKAUSEwoLY3VzdG9tZXJfaWQYBiABKAkSEAoIdHJhY2VfaWQYByABKAkSFgoOYnVuZGxlX3ZlcnNpb24YCCABKAMSLwoLcmVjZWl2ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXVzZXJfdGV4dBgKIAEoCRISCgpyZXBseV90ZXh0GAsgASgJEisKBXN0ZXBzGAwgAygLMhwuc29sZGllci5hdWRpdC52MS5TdGVwUmVjb3JkEjAKB2NvbnRleHQYDSABKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLkNvbnRleHRSZWNvcmQSLgoFcnVsZXMYDiADKAsyHy5zb2xkaWVyLmF1ZGl0LnYxLlJ1bGVDYW5kaWRhdGUSNgoJc2NlbmFyaW9zGA8gAygLMiMuc29sZGllci5hdWRpdC52MS5TY2VuYXJpb0NhbmRpZGF0ZRIzCglyZWxhdGlvbnMYECADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlJlbGF0aW9uUmVjb3JkEjYKCm5hdmlnYXRpb24YESABKAsyIi5zb2xkaWVyLmF1ZGl0LnYxLk5hdmlnYXRpb25SZWNvcmQSLQoIbWVtb3JpZXMYEiADKAsyGy5zb2xkaWVyLmF1ZGl0LnYxLk1lbW9yeVVzZRIzCgl2YXJpYWJsZXMYEyADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlZhcmlhYmxlUmVjb3JkEjQKCnRvb2xfY2FsbHMYFCADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLlRvb2xDYWxsUmVjb3JkEjYKCXRlbXBsYXRlcxgVIAMoCzIjLnNvbGRpZXIuYXVkaXQudjEuVGVtcGxhdGVDYW5kaWRhdGUSNgoLbW9kZWxfY2FsbHMYFiADKAsyIS5zb2xkaWVyLmF1ZGl0LnYxLk1vZGVsQ2FsbFJlY29yZBIsCgVyZXBseRgXIAEoCzIdLnNvbGRpZXIuYXVkaXQudjEuUmVwbHlSZWNvcmQSGAoQbW9kZWxfY2FsbF9kZXB0aBgYIAEoBRIUCgxkZWdyYWRhdGlvbnMYGSADKAkSEwoLZHVyYXRpb25fbXMYGiABKAESEQoJZW5naW5lX21zGBsgASgBEhsKE3Byb2ZpbGVfZmllbGRzX3VzZWQYHCADKAkSHwoXcHJvZmlsZV9maWVsZHNfd2l0aGhlbGQYHSADKAkSFwoPZW1iZWRkaW5nX21vZGVsGB4gASgJEhAKCHJlcmFua2VyGB8gASgJEjgKC3NwZWN1bGF0aW9uGCAgASgLMiMuc29sZGllci5hdWRpdC52MS5TcGVjdWxhdGlvblJlY29yZBIuCgZidWRnZXQYISABKAsyHi5zb2xkaWVyLmF1ZGl0LnYxLkJ1ZGdldFJlY29yZBIvCgpydWxlX3RhYmxlGCIgASgLMhsuc29sZGllci5hdWRpdC52MS5SdWxlVGFibGUSEQoJc2hvcnRlbmVkGCMgAygJEg8KB291dGNvbWUYJCABKAkSOAoPd2l0aGhlbGRfZmllbGRzGCUgAygLMh8uc29sZGllci5hdWRpdC52MS5XaXRoaGVsZEZpZWxkEi8KC2JlbGlldmVkX2F0GCYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJwcm9maWxlX2NoYW5nZWRfYXQYJyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD3BlcnNvbmFsX2VyYXNlZBgoIAEoCBIwCgxwcm9maWxlX3VzZXMYKSADKAsyGi5zb2xkaWVyLmF1ZGl0LnYxLkZpZWxkVXNlIj4KDVdpdGhoZWxkRmllbGQSDAoEbmFtZRgBIAEoCRIPCgdwdXJwb3NlGAIgASgJEg4KBnJlYXNvbhgDIAEoCSKCAQoJUnVsZVRhYmxlEi0KBnNjb3JlcxgBIAMoCzIdLnNvbGRpZXIuYXVkaXQudjEuU2NvcmVDb2x1bW4SEAoIZGlzdGFuY2UYAiADKBESCwoDZW5kGAMgAygNEicKBGVuZHMYBCADKAsyGS5zb2xkaWVyLmF1ZGl0LnYxLlJ1bGVFbmQiKwoLU2NvcmVDb2x1bW4SDAoEcGFydBgBIAEoCRIOCgZ2YWx1ZXMYAiADKBEiQQoHUnVsZUVuZBIVCg1lbGltaW5hdGVkX2J5GAEgASgJEg4KBnJlYXNvbhgCIAEoCRIPCgdhcHBsaWVkGAMgASgIIjEKEVNwZWN1bGF0aW9uUmVjb3JkEgwKBHVzZWQYASABKAgSDgoGcmVhc29uGAIgASgJIm4KDEJ1ZGdldFJlY29yZBIOCgZ0b2tlbnMYASABKAMSEgoKdG9rZW5zX21heBgCIAEoAxITCgtjb3N0X21pY3JvcxgDIAEoAxIXCg9jb3N0X21pY3Jvc19tYXgYBCABKAMSDAoEcnVuZxgFIAEoCSJSCgpTdGVwUmVjb3JkEgwKBG5hbWUYASABKAkSEwoLZHVyYXRpb25fbXMYAiABKAESDwoHc2tpcHBlZBgDIAEoCRIQCghkZWdyYWRlZBgEIAEoCSK/AQoNQ29udGV4dFJlY29yZBIOCgZpbnRlbnQYASABKAkSMwoIZW50aXRpZXMYAiADKAsyIS5zb2xkaWVyLmF1ZGl0LnYxLkV4dHJhY3RlZEVudGl0eRIRCglzZW50aW1lbnQYAyABKAESDQoFdG9waWMYBCABKAkSOQoPc2NlbmFyaW9fc2lnbmFsGAUgASgOMiAuc29sZGllci5hdWRpdC52MS5TY2VuYXJpb1NpZ25hbBIMCgRtb2RlGAYgASgJIlQKD0V4dHJhY3RlZEVudGl0eRIMCgRuYW1lGAEgASgJEgwKBHRleHQYAiABKAkSJQoFdmFsdWUYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUibAoORXh0cmFjdGVkRmllbGQSDAoEbmFtZRgBIAEoCRIlCgV2YWx1ZRgCIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRISCgpjb25maWRlbmNlGAMgASgBEhEKCWV4dHJhY3RvchgEIAEoCSL3AQoNUnVsZUNhbmRpZGF0ZRIPCgdydWxlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSOwoGc2NvcmVzGAMgAygLMisuc29sZGllci5hdWRpdC52MS5SdWxlQ2FuZGlkYXRlLlNjb3Jlc0VudHJ5Eg8KB2FwcGxpZWQYBCABKAgSFQoNZWxpbWluYXRlZF9ieRgFIAEoCRIOCgZyZWFzb24YBiABKAkSEAoIZGlzdGFuY2UYByABKAESEQoJdHJhbnNpZW50GAggASgIGi0KC1Njb3Jlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEitgEKEVNjZW5hcmlvQ2FuZGlkYXRlEhMKC3NjZW5hcmlvX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSPwoGc2NvcmVzGAMgAygLMi8uc29sZGllci5hdWRpdC52MS5TY2VuYXJpb0NhbmRpZGF0ZS5TY29yZXNFbnRyeRIOCgZyZWFzb24YBCABKAkaLQoLU2NvcmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJjCg5SZWxhdGlvblJlY29yZBITCgtyZWxhdGlvbl9pZBgBIAEoCRIMCgRraW5kGAIgASgJEg4KBnNvdXJjZRgDIAEoCRIOCgZ0YXJnZXQYBCABKAkSDgoGZWZmZWN0GAUgASgJIm4KEE5hdmlnYXRpb25SZWNvcmQSDgoGYmVmb3JlGAEgASgJEg0KBWFmdGVyGAIgASgJEisKBW1vdmVzGAMgAygLMhwuc29sZGllci5hdWRpdC52MS5Nb3ZlUmVjb3JkEg4KBnJlYXNvbhgEIAEoCSJoCgpNb3ZlUmVjb3JkEgwKBGtpbmQYASABKAkSCgoCaWQYAiABKAkSEgoKdG9fc3RlcF9pZBgDIAEoCRINCgVzY29yZRgEIAEoARINCgV0YWtlbhgFIAEoCBIOCgZyZWFzb24YBiABKAkihgIKCU1lbW9yeVVzZRIKCgJpZBgBIAEoCRIMCgRraW5kGAIgASgJEg0KBXNjb3JlGAMgASgBEgwKBHVzZWQYBCABKAgSDQoFc3RhdGUYBSABKAkSLgoKdmFsaWRfZnJvbRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIdmFsaWRfdG8YByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKEWxhc3RfY29uZmlybWVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZ0b2tlbnMYCSABKAUSDgoGcmVhc29uGAogASgJIsUCCghGaWVsZFVzZRIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEi8KC3JlY29yZGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp2YWxpZF9mcm9tGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgh2YWxpZF90bxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdmVyaWZpZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHVzZWQYCCABKAgSDgoGdG9rZW5zGAkgASgFEg4KBnJlYXNvbhgKIAEoCSIuCg5WYXJpYWJsZVJlY29yZBIMCgRuYW1lGAEgASgJEg4KBnNvdXJjZRgCIAEoCSLGAgoOVG9vbENhbGxSZWNvcmQSDwoHdG9vbF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhQKDHJlcXVlc3RlZF9ieRgDIAEoCRIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAkSMgoHb3V0Y29tZRgFIAEoDjIhLnNvbGRpZXIuYXVkaXQudjEuVG9vbENhbGxPdXRjb21lEhAKCGF0dGVtcHRzGAYgASgFEhMKC2R1cmF0aW9uX21zGAcgASgBEg4KBnJlYXNvbhgIIAEoCRIZChFtaXNzaW5nX2FyZ3VtZW50cxgJIAMoCRIqCglhcmd1bWVudHMYCiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EiYKBnJlc3VsdBgLIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIMCgRrZXB0GAwgASgIImIKEVRlbXBsYXRlQ2FuZGlkYXRlEhMKC3RlbXBsYXRlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSDAoEbW9kZRgDIAEoCRIMCgR1c2VkGAQgASgIEg4KBnJlYXNvbhgFIAEoCSLcAQoPTW9kZWxDYWxsUmVjb3JkEg8KB3B1cnBvc2UYASABKAkSDQoFbW9kZWwYAiABKAkSEwoLcHJvbXB0X2hhc2gYAyABKAkSFAoMaW5wdXRfdG9rZW5zGAQgASgDEhUKDW91dHB1dF90b2tlbnMYBSABKAMSFQoNY2FjaGVkX3Rva2VucxgGIAEoAxITCgtjb3N0X21pY3JvcxgHIAEoAxIWCg5maXJzdF90b2tlbl9tcxgIIAEoARITCgtkdXJhdGlvbl9tcxgJIAEoARIOCgZmYWlsZWQYCiABKAkikQEKC1JlcGx5UmVjb3JkEg4KBnNvdXJjZRgBIAEoCRITCgt0ZW1wbGF0ZV9pZBgCIAEoCRItCgZjaGVja3MYAyADKAsyHS5zb2xkaWVyLmF1ZGl0LnYxLkNoZWNrUmVjb3JkEhUKDXJlZ2VuZXJhdGlvbnMYBCABKAUSFwoPZmFsbGJhY2tfcmVhc29uGAUgASgJIl0KC0NoZWNrUmVjb3JkEg8KB3J1bGVfaWQYASABKAkSDAoEa2luZBgCIAEoCRIOCgZwYXNzZWQYAyABKAgSDgoGcmVhc29uGAQgASgJEg8KB2F0dGVtcHQYBSABKAUqhAEKDlNjZW5hcmlvU2lnbmFsEh8KG1NDRU5BUklPX1NJR05BTF9VTlNQRUNJRklFRBAAEhkKFVNDRU5BUklPX1NJR05BTF9TVEFSVBABEhwKGFNDRU5BUklPX1NJR05BTF9DT05USU5VRRACEhgKFFNDRU5BUklPX1NJR05BTF9FWElUEAMqqgIKD1Rvb2xDYWxsT3V0Y29tZRIhCh1UT09MX0NBTExfT1VUQ09NRV9VTlNQRUNJRklFRBAAEh8KG1RPT0xfQ0FMTF9PVVRDT01FX1NVQ0NFRURFRBABEhwKGFRPT0xfQ0FMTF9PVVRDT01FX0ZBSUxFRBACEicKI1RPT0xfQ0FMTF9PVVRDT01FX01JU1NJTkdfQVJHVU1FTlRTEAMSJwojVE9PTF9DQUxMX09VVENPTUVfSU5WQUxJRF9BUkdVTUVOVFMQBBIkCiBUT09MX0NBTExfT1VUQ09NRV9JTlZBTElEX1JFU1VMVBAFEh0KGVRPT0xfQ0FMTF9PVVRDT01FX1JFRlVTRUQQBhIeChpUT09MX0NBTExfT1VUQ09NRV9SRVBMQVlFRBAHYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * TurnRecord says for one turn what was considered, decided, done and why. Immutable.
@@ -276,12 +276,41 @@ export type TurnRecord = Message<"soldier.audit.v1.TurnRecord"> & {
   outcome: string;
 
   /**
+   * The same, with why.
+   *
+   * @generated from field: repeated soldier.audit.v1.WithheldField withheld_fields = 37;
+   */
+  withheldFields: WithheldField[];
+
+  /**
+   * When profile and memory were read, never before anything in them was recorded: as of then, on both axes of
+   * time, they say what was believed. Unset when they were not read.
+   *
+   * @generated from field: google.protobuf.Timestamp believed_at = 38;
+   */
+  believedAt?: Timestamp | undefined;
+
+  /**
+   * The last change of the profile that was read; unset when none was.
+   *
+   * @generated from field: google.protobuf.Timestamp profile_changed_at = 39;
+   */
+  profileChangedAt?: Timestamp | undefined;
+
+  /**
    * What was personal in it has been erased: texts, context, tool calls, checks. Never stored, said
    * when it is read.
    *
    * @generated from field: bool personal_erased = 40;
    */
   personalErased: boolean;
+
+  /**
+   * Profile fields that had a value, and what became of them.
+   *
+   * @generated from field: repeated soldier.audit.v1.FieldUse profile_uses = 41;
+   */
+  profileUses: FieldUse[];
 };
 
 /**
@@ -290,6 +319,41 @@ export type TurnRecord = Message<"soldier.audit.v1.TurnRecord"> & {
  */
 export const TurnRecordSchema: GenMessage<TurnRecord> = /*@__PURE__*/
   messageDesc(file_soldier_audit_v1_turn_record, 0);
+
+/**
+ * WithheldField is a profile field that was held back.
+ *
+ * @generated from message soldier.audit.v1.WithheldField
+ */
+export type WithheldField = Message<"soldier.audit.v1.WithheldField"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The consent that it needs.
+   *
+   * @generated from field: string purpose = 2;
+   */
+  purpose: string;
+
+  /**
+   * "consent_missing" or "consent_withdrawn".
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message soldier.audit.v1.WithheldField.
+ * Use `create(WithheldFieldSchema)` to create a new message.
+ */
+export const WithheldFieldSchema: GenMessage<WithheldField> = /*@__PURE__*/
+  messageDesc(file_soldier_audit_v1_turn_record, 1);
 
 /**
  * RuleTable is how every rule of a bundle version fared, in columns, so that thousands take little room:
@@ -332,7 +396,7 @@ export type RuleTable = Message<"soldier.audit.v1.RuleTable"> & {
  * Use `create(RuleTableSchema)` to create a new message.
  */
 export const RuleTableSchema: GenMessage<RuleTable> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 1);
+  messageDesc(file_soldier_audit_v1_turn_record, 2);
 
 /**
  * ScoreColumn is one part of the scores of every rule.
@@ -360,7 +424,7 @@ export type ScoreColumn = Message<"soldier.audit.v1.ScoreColumn"> & {
  * Use `create(ScoreColumnSchema)` to create a new message.
  */
 export const ScoreColumnSchema: GenMessage<ScoreColumn> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 2);
+  messageDesc(file_soldier_audit_v1_turn_record, 3);
 
 /**
  * RuleEnd is what became of some rules.
@@ -395,7 +459,7 @@ export type RuleEnd = Message<"soldier.audit.v1.RuleEnd"> & {
  * Use `create(RuleEndSchema)` to create a new message.
  */
 export const RuleEndSchema: GenMessage<RuleEnd> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 3);
+  messageDesc(file_soldier_audit_v1_turn_record, 4);
 
 /**
  * SpeculationRecord is a reply that was begun before the judgement was known.
@@ -423,7 +487,7 @@ export type SpeculationRecord = Message<"soldier.audit.v1.SpeculationRecord"> & 
  * Use `create(SpeculationRecordSchema)` to create a new message.
  */
 export const SpeculationRecordSchema: GenMessage<SpeculationRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 4);
+  messageDesc(file_soldier_audit_v1_turn_record, 5);
 
 /**
  * BudgetRecord is what a tenant may use in a day and what it had used before the turn.
@@ -472,7 +536,7 @@ export type BudgetRecord = Message<"soldier.audit.v1.BudgetRecord"> & {
  * Use `create(BudgetRecordSchema)` to create a new message.
  */
 export const BudgetRecordSchema: GenMessage<BudgetRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 5);
+  messageDesc(file_soldier_audit_v1_turn_record, 6);
 
 /**
  * StepRecord is one step of the pipeline.
@@ -514,7 +578,7 @@ export type StepRecord = Message<"soldier.audit.v1.StepRecord"> & {
  * Use `create(StepRecordSchema)` to create a new message.
  */
 export const StepRecordSchema: GenMessage<StepRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 6);
+  messageDesc(file_soldier_audit_v1_turn_record, 7);
 
 /**
  * ContextRecord is what was understood of a message.
@@ -570,7 +634,7 @@ export type ContextRecord = Message<"soldier.audit.v1.ContextRecord"> & {
  * Use `create(ContextRecordSchema)` to create a new message.
  */
 export const ContextRecordSchema: GenMessage<ContextRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 7);
+  messageDesc(file_soldier_audit_v1_turn_record, 8);
 
 /**
  * ExtractedEntity is a named thing in a message.
@@ -605,7 +669,7 @@ export type ExtractedEntity = Message<"soldier.audit.v1.ExtractedEntity"> & {
  * Use `create(ExtractedEntitySchema)` to create a new message.
  */
 export const ExtractedEntitySchema: GenMessage<ExtractedEntity> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 8);
+  messageDesc(file_soldier_audit_v1_turn_record, 9);
 
 /**
  * ExtractedField is a value for a customer's profile, found in a conversation.
@@ -647,7 +711,7 @@ export type ExtractedField = Message<"soldier.audit.v1.ExtractedField"> & {
  * Use `create(ExtractedFieldSchema)` to create a new message.
  */
 export const ExtractedFieldSchema: GenMessage<ExtractedField> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 9);
+  messageDesc(file_soldier_audit_v1_turn_record, 10);
 
 /**
  * RuleCandidate is a rule that was considered.
@@ -717,7 +781,7 @@ export type RuleCandidate = Message<"soldier.audit.v1.RuleCandidate"> & {
  * Use `create(RuleCandidateSchema)` to create a new message.
  */
 export const RuleCandidateSchema: GenMessage<RuleCandidate> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 10);
+  messageDesc(file_soldier_audit_v1_turn_record, 11);
 
 /**
  * ScenarioCandidate is a scenario whose entry was considered.
@@ -759,7 +823,7 @@ export type ScenarioCandidate = Message<"soldier.audit.v1.ScenarioCandidate"> & 
  * Use `create(ScenarioCandidateSchema)` to create a new message.
  */
 export const ScenarioCandidateSchema: GenMessage<ScenarioCandidate> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 11);
+  messageDesc(file_soldier_audit_v1_turn_record, 12);
 
 /**
  * RelationRecord is one act of a relation.
@@ -808,7 +872,7 @@ export type RelationRecord = Message<"soldier.audit.v1.RelationRecord"> & {
  * Use `create(RelationRecordSchema)` to create a new message.
  */
 export const RelationRecordSchema: GenMessage<RelationRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 12);
+  messageDesc(file_soldier_audit_v1_turn_record, 13);
 
 /**
  * NavigationRecord is what became of the scenario.
@@ -850,7 +914,7 @@ export type NavigationRecord = Message<"soldier.audit.v1.NavigationRecord"> & {
  * Use `create(NavigationRecordSchema)` to create a new message.
  */
 export const NavigationRecordSchema: GenMessage<NavigationRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 13);
+  messageDesc(file_soldier_audit_v1_turn_record, 14);
 
 /**
  * MoveRecord is an edge, entry or exit that was considered.
@@ -906,7 +970,7 @@ export type MoveRecord = Message<"soldier.audit.v1.MoveRecord"> & {
  * Use `create(MoveRecordSchema)` to create a new message.
  */
 export const MoveRecordSchema: GenMessage<MoveRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 14);
+  messageDesc(file_soldier_audit_v1_turn_record, 15);
 
 /**
  * MemoryUse is a memory that was found for the turn.
@@ -936,11 +1000,53 @@ export type MemoryUse = Message<"soldier.audit.v1.MemoryUse"> & {
   score: number;
 
   /**
-   * It went into the prompt.
+   * It was shown to the model that wrote the reply.
    *
    * @generated from field: bool used = 4;
    */
   used: boolean;
+
+  /**
+   * Of a fact: "current", "superseded", "disputed", "stale_unverified"; else empty.
+   *
+   * @generated from field: string state = 5;
+   */
+  state: string;
+
+  /**
+   * True from here on; of an episode when it happened, of a summary the earliest that it covers.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_from = 6;
+   */
+  validFrom?: Timestamp | undefined;
+
+  /**
+   * Until then, of a summary the latest that it covers; unset: still.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_to = 7;
+   */
+  validTo?: Timestamp | undefined;
+
+  /**
+   * Of a fact: when it was last said.
+   *
+   * @generated from field: google.protobuf.Timestamp last_confirmed_at = 8;
+   */
+  lastConfirmedAt?: Timestamp | undefined;
+
+  /**
+   * Of the line that tells it in a prompt.
+   *
+   * @generated from field: int32 tokens = 9;
+   */
+  tokens: number;
+
+  /**
+   * Why it was not used: "selection: …", "tokens: …", "consent: …", "unused: …"; empty when it was.
+   *
+   * @generated from field: string reason = 10;
+   */
+  reason: string;
 };
 
 /**
@@ -948,7 +1054,91 @@ export type MemoryUse = Message<"soldier.audit.v1.MemoryUse"> & {
  * Use `create(MemoryUseSchema)` to create a new message.
  */
 export const MemoryUseSchema: GenMessage<MemoryUse> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 15);
+  messageDesc(file_soldier_audit_v1_turn_record, 16);
+
+/**
+ * FieldUse is a profile field that had a value in the turn. The value is in the profile, as of believed_at.
+ *
+ * @generated from message soldier.audit.v1.FieldUse
+ */
+export type FieldUse = Message<"soldier.audit.v1.FieldUse"> & {
+  /**
+   * The field.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * "verified", "unconfirmed", "disputed", "expired".
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * When it was stored.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_at = 3;
+   */
+  recordedAt?: Timestamp | undefined;
+
+  /**
+   * True from here on.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_from = 4;
+   */
+  validFrom?: Timestamp | undefined;
+
+  /**
+   * Until then; unset: until something else is.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_to = 5;
+   */
+  validTo?: Timestamp | undefined;
+
+  /**
+   * When it was checked; unset: it was not.
+   *
+   * @generated from field: google.protobuf.Timestamp verified_at = 6;
+   */
+  verifiedAt?: Timestamp | undefined;
+
+  /**
+   * After this it counts as unknown.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 7;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * It was shown to a model, or said by a template.
+   *
+   * @generated from field: bool used = 8;
+   */
+  used: boolean;
+
+  /**
+   * Of the line that tells it in a prompt.
+   *
+   * @generated from field: int32 tokens = 9;
+   */
+  tokens: number;
+
+  /**
+   * Why it was not used, as in MemoryUse.
+   *
+   * @generated from field: string reason = 10;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message soldier.audit.v1.FieldUse.
+ * Use `create(FieldUseSchema)` to create a new message.
+ */
+export const FieldUseSchema: GenMessage<FieldUse> = /*@__PURE__*/
+  messageDesc(file_soldier_audit_v1_turn_record, 17);
 
 /**
  * VariableRecord is a variable that was resolved.
@@ -977,7 +1167,7 @@ export type VariableRecord = Message<"soldier.audit.v1.VariableRecord"> & {
  * Use `create(VariableRecordSchema)` to create a new message.
  */
 export const VariableRecordSchema: GenMessage<VariableRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 16);
+  messageDesc(file_soldier_audit_v1_turn_record, 18);
 
 /**
  * ToolCallRecord is a run of a tool, or why it did not run.
@@ -1075,7 +1265,7 @@ export type ToolCallRecord = Message<"soldier.audit.v1.ToolCallRecord"> & {
  * Use `create(ToolCallRecordSchema)` to create a new message.
  */
 export const ToolCallRecordSchema: GenMessage<ToolCallRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 17);
+  messageDesc(file_soldier_audit_v1_turn_record, 19);
 
 /**
  * TemplateCandidate is a template that was considered.
@@ -1124,7 +1314,7 @@ export type TemplateCandidate = Message<"soldier.audit.v1.TemplateCandidate"> & 
  * Use `create(TemplateCandidateSchema)` to create a new message.
  */
 export const TemplateCandidateSchema: GenMessage<TemplateCandidate> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 18);
+  messageDesc(file_soldier_audit_v1_turn_record, 20);
 
 /**
  * ModelCallRecord is one call of a language model.
@@ -1208,7 +1398,7 @@ export type ModelCallRecord = Message<"soldier.audit.v1.ModelCallRecord"> & {
  * Use `create(ModelCallRecordSchema)` to create a new message.
  */
 export const ModelCallRecordSchema: GenMessage<ModelCallRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 19);
+  messageDesc(file_soldier_audit_v1_turn_record, 21);
 
 /**
  * ReplyRecord says how a reply was made and checked.
@@ -1257,7 +1447,7 @@ export type ReplyRecord = Message<"soldier.audit.v1.ReplyRecord"> & {
  * Use `create(ReplyRecordSchema)` to create a new message.
  */
 export const ReplyRecordSchema: GenMessage<ReplyRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 20);
+  messageDesc(file_soldier_audit_v1_turn_record, 22);
 
 /**
  * CheckRecord is one check of a reply.
@@ -1306,7 +1496,7 @@ export type CheckRecord = Message<"soldier.audit.v1.CheckRecord"> & {
  * Use `create(CheckRecordSchema)` to create a new message.
  */
 export const CheckRecordSchema: GenMessage<CheckRecord> = /*@__PURE__*/
-  messageDesc(file_soldier_audit_v1_turn_record, 21);
+  messageDesc(file_soldier_audit_v1_turn_record, 23);
 
 /**
  * ScenarioSignal is what a message means for the scenario.

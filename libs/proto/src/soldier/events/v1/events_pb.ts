@@ -14,6 +14,8 @@ import type { ExtractedField, TurnRecord } from "../../audit/v1/turn_record_pb.t
 import { file_soldier_audit_v1_turn_record } from "../../audit/v1/turn_record_pb.ts";
 import type { Channel } from "../../common/v1/resource_pb.ts";
 import { file_soldier_common_v1_resource } from "../../common/v1/resource_pb.ts";
+import type { FieldDefinition } from "../../config/v1/tool_pb.ts";
+import { file_soldier_config_v1_tool } from "../../config/v1/tool_pb.ts";
 import type { Session, Turn } from "../../session/v1/session_pb.ts";
 import { file_soldier_session_v1_session } from "../../session/v1/session_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -22,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file soldier/events/v1/events.proto.
  */
 export const file_soldier_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zb2xkaWVyL2V2ZW50cy92MS9ldmVudHMucHJvdG8SEXNvbGRpZXIuZXZlbnRzLnYxIogCCg1UdXJuQ29tbWl0dGVkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIrCgdjaGFubmVsGAQgASgOMhouc29sZGllci5jb21tb24udjEuQ2hhbm5lbBImCgR0dXJuGAUgASgLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm4SLAoGcmVjb3JkGAYgASgLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkEjoKEGV4dHJhY3RlZF9maWVsZHMYByADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLkV4dHJhY3RlZEZpZWxkIlAKDVNlc3Npb25DbG9zZWQSEQoJdGVuYW50X2lkGAEgASgJEiwKB3Nlc3Npb24YAiABKAsyGy5zb2xkaWVyLnNlc3Npb24udjEuU2Vzc2lvbiKNAQoPQ29uZmlnUHVibGlzaGVkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgphZ2VudF9zbHVnGAMgASgJEg8KB3ZlcnNpb24YBCABKAMSMAoMcHVibGlzaGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI8Cg1BdWRpdFJlY29yZGVkEisKBWV2ZW50GAEgASgLMhwuc29sZGllci5hdWRpdC52MS5BdWRpdEV2ZW50ImcKDVByb2ZpbGVFcmFzZWQSEQoJdGVuYW50X2lkGAEgASgJEhQKDGN1c3RvbWVyX2lkcxgCIAMoCRItCgllcmFzZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wYgZwcm90bzM", [file_google_protobuf_timestamp, file_soldier_audit_v1_audit_service, file_soldier_audit_v1_turn_record, file_soldier_common_v1_resource, file_soldier_session_v1_session]);
+  fileDesc("Ch5zb2xkaWVyL2V2ZW50cy92MS9ldmVudHMucHJvdG8SEXNvbGRpZXIuZXZlbnRzLnYxIogCCg1UdXJuQ29tbWl0dGVkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIrCgdjaGFubmVsGAQgASgOMhouc29sZGllci5jb21tb24udjEuQ2hhbm5lbBImCgR0dXJuGAUgASgLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm4SLAoGcmVjb3JkGAYgASgLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkEjoKEGV4dHJhY3RlZF9maWVsZHMYByADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLkV4dHJhY3RlZEZpZWxkIlAKDVNlc3Npb25DbG9zZWQSEQoJdGVuYW50X2lkGAEgASgJEiwKB3Nlc3Npb24YAiABKAsyGy5zb2xkaWVyLnNlc3Npb24udjEuU2Vzc2lvbiKBAgoPQ29uZmlnUHVibGlzaGVkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgphZ2VudF9zbHVnGAMgASgJEg8KB3ZlcnNpb24YBCABKAMSMAoMcHVibGlzaGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI+ChFmaWVsZF9kZWZpbml0aW9ucxgGIAEoCzIjLnNvbGRpZXIuZXZlbnRzLnYxLkZpZWxkRGVmaW5pdGlvbnMSHQoQbWVtb3J5X2tlZXBfZGF5cxgHIAEoBUgAiAEBQhMKEV9tZW1vcnlfa2VlcF9kYXlzIksKEEZpZWxkRGVmaW5pdGlvbnMSNwoLZGVmaW5pdGlvbnMYASADKAsyIi5zb2xkaWVyLmNvbmZpZy52MS5GaWVsZERlZmluaXRpb24iPAoNQXVkaXRSZWNvcmRlZBIrCgVldmVudBgBIAEoCzIcLnNvbGRpZXIuYXVkaXQudjEuQXVkaXRFdmVudCJnCg1Qcm9maWxlRXJhc2VkEhEKCXRlbmFudF9pZBgBIAEoCRIUCgxjdXN0b21lcl9pZHMYAiADKAkSLQoJZXJhc2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_soldier_audit_v1_audit_service, file_soldier_audit_v1_turn_record, file_soldier_common_v1_resource, file_soldier_config_v1_tool, file_soldier_session_v1_session]);
 
 /**
  * TurnCommitted: turn.committed. A turn became real. Followed by audit, memory, profile and webhooks.
@@ -155,6 +157,21 @@ export type ConfigPublished = Message<"soldier.events.v1.ConfigPublished"> & {
    * @generated from field: google.protobuf.Timestamp published_at = 5;
    */
   publishedAt?: Timestamp | undefined;
+
+  /**
+   * What profile fields are in that version; unset when the version was live before.
+   *
+   * @generated from field: soldier.events.v1.FieldDefinitions field_definitions = 6;
+   */
+  fieldDefinitions?: FieldDefinitions | undefined;
+
+  /**
+   * Days that memory keeps what the agent hears and says by that version, 0 for good; unset when the
+   * version was live before.
+   *
+   * @generated from field: optional int32 memory_keep_days = 7;
+   */
+  memoryKeepDays?: number | undefined;
 };
 
 /**
@@ -163,6 +180,27 @@ export type ConfigPublished = Message<"soldier.events.v1.ConfigPublished"> & {
  */
 export const ConfigPublishedSchema: GenMessage<ConfigPublished> = /*@__PURE__*/
   messageDesc(file_soldier_events_v1_events, 2);
+
+/**
+ * FieldDefinitions are the fields of an agent's version.
+ *
+ * @generated from message soldier.events.v1.FieldDefinitions
+ */
+export type FieldDefinitions = Message<"soldier.events.v1.FieldDefinitions"> & {
+  /**
+   * Each with a name of its own.
+   *
+   * @generated from field: repeated soldier.config.v1.FieldDefinition definitions = 1;
+   */
+  definitions: FieldDefinition[];
+};
+
+/**
+ * Describes the message soldier.events.v1.FieldDefinitions.
+ * Use `create(FieldDefinitionsSchema)` to create a new message.
+ */
+export const FieldDefinitionsSchema: GenMessage<FieldDefinitions> = /*@__PURE__*/
+  messageDesc(file_soldier_events_v1_events, 3);
 
 /**
  * AuditRecorded: audit.event. Something was done that is worth auditing.
@@ -183,7 +221,7 @@ export type AuditRecorded = Message<"soldier.events.v1.AuditRecorded"> & {
  * Use `create(AuditRecordedSchema)` to create a new message.
  */
 export const AuditRecordedSchema: GenMessage<AuditRecorded> = /*@__PURE__*/
-  messageDesc(file_soldier_events_v1_events, 3);
+  messageDesc(file_soldier_events_v1_events, 4);
 
 /**
  * ProfileErased: profile.erased. A customer is gone; whoever holds anything of the customer removes it.
@@ -218,5 +256,5 @@ export type ProfileErased = Message<"soldier.events.v1.ProfileErased"> & {
  * Use `create(ProfileErasedSchema)` to create a new message.
  */
 export const ProfileErasedSchema: GenMessage<ProfileErased> = /*@__PURE__*/
-  messageDesc(file_soldier_events_v1_events, 4);
+  messageDesc(file_soldier_events_v1_events, 5);
 

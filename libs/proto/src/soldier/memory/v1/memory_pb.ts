@@ -7,13 +7,13 @@ import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message, UnknownEnum } from "@bufbuild/protobuf";
+import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file soldier/memory/v1/memory.proto.
  */
 export const file_soldier_memory_v1_memory: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zb2xkaWVyL21lbW9yeS92MS9tZW1vcnkucHJvdG8SEXNvbGRpZXIubWVtb3J5LnYxIusCCgdFcGlzb2RlEgoKAmlkGAEgASgJEhEKCXRlbmFudF9pZBgCIAEoCRIQCghncm91cF9pZBgDIAEoCRITCgtjdXN0b21lcl9pZBgEIAEoCRIQCghhZ2VudF9pZBgFIAEoCRISCgpzZXNzaW9uX2lkGAYgASgJEg8KB3R1cm5faWQYByABKAkSEgoKaW5nZXN0X2tleRgIIAEoCRIsCgRyb2xlGAkgASgOMh4uc29sZGllci5tZW1vcnkudjEuRXBpc29kZVJvbGUSDAoEdGV4dBgKIAEoCRIvCgtvY2N1cnJlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjb3JkZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKBnN0YWdlcxgNIAMoCzIhLnNvbGRpZXIubWVtb3J5LnYxLkluZ2VzdGlvblN0YWdlInQKDkluZ2VzdGlvblN0YWdlEgwKBG5hbWUYASABKAkSMgoGc3RhdHVzGAIgASgOMiIuc29sZGllci5tZW1vcnkudjEuSW5nZXN0aW9uU3RhdHVzEhAKCGF0dGVtcHRzGAMgASgFEg4KBmZhaWxlZBgEIAEoCSLGBAoFQ2xhaW0SCgoCaWQYASABKAkSEQoJdGVuYW50X2lkGAIgASgJEhAKCGdyb3VwX2lkGAMgASgJEjYKBGtpbmQYBCABKA4yHC5zb2xkaWVyLm1lbW9yeS52MS5DbGFpbUtpbmRCCrpIB4IBBBABIAASDwoHc3ViamVjdBgFIAEoCRIRCglwcmVkaWNhdGUYBiABKAkSEAoGb2JqZWN0GAcgASgJSAASKQoHbGl0ZXJhbBgIIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEi4KCnZhbGlkX2Zyb20YCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHZhbGlkX3RvGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgp0aW1lX2Jhc2lzGAsgASgOMhwuc29sZGllci5tZW1vcnkudjEuVGltZUJhc2lzEhcKD3RhcmdldF9jbGFpbV9pZBgMIAEoCRISCgplcGlzb2RlX2lkGA0gASgJEhIKCnNwYW5fc3RhcnQYDiABKAUSEAoIc3Bhbl9lbmQYDyABKAUSLwoJYXV0aG9yaXR5GBAgASgOMhwuc29sZGllci5tZW1vcnkudjEuQXV0aG9yaXR5EhIKCmNvbmZpZGVuY2UYESABKAESEQoJZXh0cmFjdG9yGBIgASgJEi8KC3JlY29yZGVkX2F0GBMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIHCgV2YWx1ZSKtBAoLRmFjdFZlcnNpb24SDwoHZmFjdF9pZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSEAoIZ3JvdXBfaWQYAyABKAkSDwoHc3ViamVjdBgEIAEoCRIRCglwcmVkaWNhdGUYBSABKAkSEAoGb2JqZWN0GAYgASgJSAASKQoHbGl0ZXJhbBgHIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEi4KCnZhbGlkX2Zyb20YCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHZhbGlkX3RvGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNvcmRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNc3VwZXJzZWRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJY2xhaW1faWRzGAwgAygJEhQKDGNsb3NlX3JlYXNvbhgNIAEoCRIrCgVzdGF0ZRgOIAEoDjIcLnNvbGRpZXIubWVtb3J5LnYxLkZhY3RTdGF0ZRI1ChFsYXN0X2NvbmZpcm1lZF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoJYXV0aG9yaXR5GBAgASgOMhwuc29sZGllci5tZW1vcnkudjEuQXV0aG9yaXR5QgcKBXZhbHVlIq0BCgZFbnRpdHkSCgoCaWQYASABKAkSEQoJdGVuYW50X2lkGAIgASgJEhAKCGdyb3VwX2lkGAMgASgJEgwKBHR5cGUYBCABKAkSDAoEbmFtZRgFIAEoCRIPCgdhbGlhc2VzGAYgAygJEhQKDGNhbm9uaWNhbF9pZBgHIAEoCRIvCgtyZWNvcmRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAixQEKC0VudGl0eU1lcmdlEgoKAmlkGAEgASgJEhYKDmZyb21fZW50aXR5X2lkGAIgASgJEhQKDHRvX2VudGl0eV9pZBgDIAEoCRIKCgJieRgEIAEoCRIQCghldmlkZW5jZRgFIAEoCRIvCgtyZWNvcmRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJdW5kb25lX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKiAQoMUmVsYXRpb25zaGlwEiwKBGZhY3QYASABKAsyHi5zb2xkaWVyLm1lbW9yeS52MS5GYWN0VmVyc2lvbhIqCgdzdWJqZWN0GAIgASgLMhkuc29sZGllci5tZW1vcnkudjEuRW50aXR5EikKBm9iamVjdBgDIAEoCzIZLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eRINCgVkZXB0aBgEIAEoBSKPAgoHU3VtbWFyeRIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSEAoIZ3JvdXBfaWQYAyABKAkSDQoFbGV2ZWwYBCABKAUSDAoEdGV4dBgFIAEoCRIRCglpbnB1dF9pZHMYBiADKAkSEgoKaW5wdXRfaGFzaBgHIAEoCRIvCgtjb3ZlcnNfZnJvbRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJY292ZXJzX3RvGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNvcmRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAilAIKCVByZWRpY2F0ZRIsCgRuYW1lGAEgASgJQh66SBtyGTIXXlthLXpdW2EtejAtOV8uXXswLDYyfSQSMwoLY2FyZGluYWxpdHkYAiABKA4yHi5zb2xkaWVyLm1lbW9yeS52MS5DYXJkaW5hbGl0eRITCgtpbnZlcnNlX29uZRgDIAEoCBIVCg1zdWJqZWN0X3R5cGVzGAQgAygJEhQKDG9iamVjdF90eXBlcxgFIAMoCRI2Cg10ZW1wb3JhbF9raW5kGAYgASgOMh8uc29sZGllci5tZW1vcnkudjEuVGVtcG9yYWxLaW5kEhEKCXBpaV9jbGFzcxgHIAEoCRIXCg9hdXRob3JpdHlfZmlyc3QYCCABKAgiXwoEQXNPZhIpCgV2YWxpZBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmVjb3JkZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKo0BCgtFcGlzb2RlUm9sZRIcChhFUElTT0RFX1JPTEVfVU5TUEVDSUZJRUQQABIVChFFUElTT0RFX1JPTEVfVVNFUhABEhYKEkVQSVNPREVfUk9MRV9BR0VOVBACEhYKEkVQSVNPREVfUk9MRV9FVkVOVBADEhkKFUVQSVNPREVfUk9MRV9ET0NVTUVOVBAEKqYBCg9Jbmdlc3Rpb25TdGF0dXMSIAocSU5HRVNUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGElOR0VTVElPTl9TVEFUVVNfUEVORElORxABEhkKFUlOR0VTVElPTl9TVEFUVVNfRE9ORRACEhsKF0lOR0VTVElPTl9TVEFUVVNfRkFJTEVEEAMSGwoXSU5HRVNUSU9OX1NUQVRVU19QQVJLRUQQBCpqCglDbGFpbUtpbmQSGgoWQ0xBSU1fS0lORF9VTlNQRUNJRklFRBAAEhUKEUNMQUlNX0tJTkRfQVNTRVJUEAESEgoOQ0xBSU1fS0lORF9FTkQQAhIWChJDTEFJTV9LSU5EX1JFVFJBQ1QQAypvCglUaW1lQmFzaXMSGgoWVElNRV9CQVNJU19VTlNQRUNJRklFRBAAEhUKEVRJTUVfQkFTSVNfU1RBVEVEEAESFwoTVElNRV9CQVNJU19JTkZFUlJFRBACEhYKElRJTUVfQkFTSVNfQVNTVU1FRBADKn8KCUF1dGhvcml0eRIZChVBVVRIT1JJVFlfVU5TUEVDSUZJRUQQABIWChJBVVRIT1JJVFlfSU5GRVJSRUQQARITCg9BVVRIT1JJVFlfQUdFTlQQAhISCg5BVVRIT1JJVFlfVVNFUhADEhYKEkFVVEhPUklUWV9WRVJJRklFRBAEKpQBCglGYWN0U3RhdGUSGgoWRkFDVF9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkZBQ1RfU1RBVEVfQ1VSUkVOVBABEhkKFUZBQ1RfU1RBVEVfU1VQRVJTRURFRBACEhcKE0ZBQ1RfU1RBVEVfRElTUFVURUQQAxIfChtGQUNUX1NUQVRFX1NUQUxFX1VOVkVSSUZJRUQQBCpVCgtDYXJkaW5hbGl0eRIbChdDQVJESU5BTElUWV9VTlNQRUNJRklFRBAAEhMKD0NBUkRJTkFMSVRZX09ORRABEhQKEENBUkRJTkFMSVRZX01BTlkQAip5CgxUZW1wb3JhbEtpbmQSHQoZVEVNUE9SQUxfS0lORF9VTlNQRUNJRklFRBAAEhcKE1RFTVBPUkFMX0tJTkRfU1RBVEUQARIXChNURU1QT1JBTF9LSU5EX0VWRU5UEAISGAoUVEVNUE9SQUxfS0lORF9TVEFUSUMQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch5zb2xkaWVyL21lbW9yeS92MS9tZW1vcnkucHJvdG8SEXNvbGRpZXIubWVtb3J5LnYxIusCCgdFcGlzb2RlEgoKAmlkGAEgASgJEhEKCXRlbmFudF9pZBgCIAEoCRIQCghncm91cF9pZBgDIAEoCRITCgtjdXN0b21lcl9pZBgEIAEoCRIQCghhZ2VudF9pZBgFIAEoCRISCgpzZXNzaW9uX2lkGAYgASgJEg8KB3R1cm5faWQYByABKAkSEgoKaW5nZXN0X2tleRgIIAEoCRIsCgRyb2xlGAkgASgOMh4uc29sZGllci5tZW1vcnkudjEuRXBpc29kZVJvbGUSDAoEdGV4dBgKIAEoCRIvCgtvY2N1cnJlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjb3JkZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKBnN0YWdlcxgNIAMoCzIhLnNvbGRpZXIubWVtb3J5LnYxLkluZ2VzdGlvblN0YWdlInQKDkluZ2VzdGlvblN0YWdlEgwKBG5hbWUYASABKAkSMgoGc3RhdHVzGAIgASgOMiIuc29sZGllci5tZW1vcnkudjEuSW5nZXN0aW9uU3RhdHVzEhAKCGF0dGVtcHRzGAMgASgFEg4KBmZhaWxlZBgEIAEoCSLzBAoFQ2xhaW0SCgoCaWQYASABKAkSEQoJdGVuYW50X2lkGAIgASgJEhAKCGdyb3VwX2lkGAMgASgJEjYKBGtpbmQYBCABKA4yHC5zb2xkaWVyLm1lbW9yeS52MS5DbGFpbUtpbmRCCrpIB4IBBBABIAASDwoHc3ViamVjdBgFIAEoCRIRCglwcmVkaWNhdGUYBiABKAkSEAoGb2JqZWN0GAcgASgJSAASKQoHbGl0ZXJhbBgIIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEi4KCnZhbGlkX2Zyb20YCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHZhbGlkX3RvGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgp0aW1lX2Jhc2lzGAsgASgOMhwuc29sZGllci5tZW1vcnkudjEuVGltZUJhc2lzEhcKD3RhcmdldF9jbGFpbV9pZBgMIAEoCRISCgplcGlzb2RlX2lkGA0gASgJEhIKCnNwYW5fc3RhcnQYDiABKAUSEAoIc3Bhbl9lbmQYDyABKAUSLwoJYXV0aG9yaXR5GBAgASgOMhwuc29sZGllci5tZW1vcnkudjEuQXV0aG9yaXR5EhIKCmNvbmZpZGVuY2UYESABKAESEQoJZXh0cmFjdG9yGBIgASgJEi8KC3JlY29yZGVkX2F0GBMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgphdHRyaWJ1dGVzGBQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEIHCgV2YWx1ZSL3BAoLRmFjdFZlcnNpb24SDwoHZmFjdF9pZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSEAoIZ3JvdXBfaWQYAyABKAkSDwoHc3ViamVjdBgEIAEoCRIRCglwcmVkaWNhdGUYBSABKAkSEAoGb2JqZWN0GAYgASgJSAASKQoHbGl0ZXJhbBgHIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUgAEi4KCnZhbGlkX2Zyb20YCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHZhbGlkX3RvGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNvcmRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNc3VwZXJzZWRlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJY2xhaW1faWRzGAwgAygJEhQKDGNsb3NlX3JlYXNvbhgNIAEoCRIrCgVzdGF0ZRgOIAEoDjIcLnNvbGRpZXIubWVtb3J5LnYxLkZhY3RTdGF0ZRI1ChFsYXN0X2NvbmZpcm1lZF9hdBgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoJYXV0aG9yaXR5GBAgASgOMhwuc29sZGllci5tZW1vcnkudjEuQXV0aG9yaXR5EhsKE3Jlb3BlbmVkX2J5X2VyYXN1cmUYESABKAgSKwoKYXR0cmlidXRlcxgSIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBwoFdmFsdWUiwwEKBkVudGl0eRIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSEAoIZ3JvdXBfaWQYAyABKAkSDAoEdHlwZRgEIAEoCRIMCgRuYW1lGAUgASgJEg8KB2FsaWFzZXMYBiADKAkSFAoMY2Fub25pY2FsX2lkGAcgASgJEi8KC3JlY29yZGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxtZW50aW9uZWRfaW4YCSADKAkixQEKC0VudGl0eU1lcmdlEgoKAmlkGAEgASgJEhYKDmZyb21fZW50aXR5X2lkGAIgASgJEhQKDHRvX2VudGl0eV9pZBgDIAEoCRIKCgJieRgEIAEoCRIQCghldmlkZW5jZRgFIAEoCRIvCgtyZWNvcmRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJdW5kb25lX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKiAQoMUmVsYXRpb25zaGlwEiwKBGZhY3QYASABKAsyHi5zb2xkaWVyLm1lbW9yeS52MS5GYWN0VmVyc2lvbhIqCgdzdWJqZWN0GAIgASgLMhkuc29sZGllci5tZW1vcnkudjEuRW50aXR5EikKBm9iamVjdBgDIAEoCzIZLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eRINCgVkZXB0aBgEIAEoBSKvAgoHU3VtbWFyeRIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSEAoIZ3JvdXBfaWQYAyABKAkSDQoFbGV2ZWwYBCABKAUSDAoEdGV4dBgFIAEoCRIRCglpbnB1dF9pZHMYBiADKAkSEgoKaW5wdXRfaGFzaBgHIAEoCRIvCgtjb3ZlcnNfZnJvbRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJY292ZXJzX3RvGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNvcmRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbWFkZV9ieRgLIAEoCRINCgV0dXJucxgMIAEoBSKiAwoHRXJhc3VyZRIKCgJpZBgBIAEoCRIRCgl0ZW5hbnRfaWQYAiABKAkSDQoFc2NvcGUYAyABKAkSEAoIc2NvcGVfaWQYBCABKAkSFAoMY3VzdG9tZXJfaWRzGAUgAygJEikKBXVudGlsGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghhc2tlZF9ieRgHIAEoCRIsCghhc2tlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZG9uZRgJIAMoCRI2CgZlcmFzZWQYCiADKAsyJi5zb2xkaWVyLm1lbW9yeS52MS5FcmFzdXJlLkVyYXNlZEVudHJ5Eg4KBnByb2JlcxgLIAEoBRIQCghhdHRlbXB0cxgMIAEoBRIOCgZmYWlsZWQYDSABKAkSLwoLZmluaXNoZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi0KC0VyYXNlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEilAIKCVByZWRpY2F0ZRIsCgRuYW1lGAEgASgJQh66SBtyGTIXXlthLXpdW2EtejAtOV8uXXswLDYyfSQSMwoLY2FyZGluYWxpdHkYAiABKA4yHi5zb2xkaWVyLm1lbW9yeS52MS5DYXJkaW5hbGl0eRITCgtpbnZlcnNlX29uZRgDIAEoCBIVCg1zdWJqZWN0X3R5cGVzGAQgAygJEhQKDG9iamVjdF90eXBlcxgFIAMoCRI2Cg10ZW1wb3JhbF9raW5kGAYgASgOMh8uc29sZGllci5tZW1vcnkudjEuVGVtcG9yYWxLaW5kEhEKCXBpaV9jbGFzcxgHIAEoCRIXCg9hdXRob3JpdHlfZmlyc3QYCCABKAgiXwoEQXNPZhIpCgV2YWxpZBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmVjb3JkZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKo0BCgtFcGlzb2RlUm9sZRIcChhFUElTT0RFX1JPTEVfVU5TUEVDSUZJRUQQABIVChFFUElTT0RFX1JPTEVfVVNFUhABEhYKEkVQSVNPREVfUk9MRV9BR0VOVBACEhYKEkVQSVNPREVfUk9MRV9FVkVOVBADEhkKFUVQSVNPREVfUk9MRV9ET0NVTUVOVBAEKsQBCg9Jbmdlc3Rpb25TdGF0dXMSIAocSU5HRVNUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEhwKGElOR0VTVElPTl9TVEFUVVNfUEVORElORxABEhkKFUlOR0VTVElPTl9TVEFUVVNfRE9ORRACEhsKF0lOR0VTVElPTl9TVEFUVVNfRkFJTEVEEAMSGwoXSU5HRVNUSU9OX1NUQVRVU19QQVJLRUQQBBIcChhJTkdFU1RJT05fU1RBVFVTX1dBSVRJTkcQBSpqCglDbGFpbUtpbmQSGgoWQ0xBSU1fS0lORF9VTlNQRUNJRklFRBAAEhUKEUNMQUlNX0tJTkRfQVNTRVJUEAESEgoOQ0xBSU1fS0lORF9FTkQQAhIWChJDTEFJTV9LSU5EX1JFVFJBQ1QQAypvCglUaW1lQmFzaXMSGgoWVElNRV9CQVNJU19VTlNQRUNJRklFRBAAEhUKEVRJTUVfQkFTSVNfU1RBVEVEEAESFwoTVElNRV9CQVNJU19JTkZFUlJFRBACEhYKElRJTUVfQkFTSVNfQVNTVU1FRBADKn8KCUF1dGhvcml0eRIZChVBVVRIT1JJVFlfVU5TUEVDSUZJRUQQABIWChJBVVRIT1JJVFlfSU5GRVJSRUQQARITCg9BVVRIT1JJVFlfQUdFTlQQAhISCg5BVVRIT1JJVFlfVVNFUhADEhYKEkFVVEhPUklUWV9WRVJJRklFRBAEKpQBCglGYWN0U3RhdGUSGgoWRkFDVF9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkZBQ1RfU1RBVEVfQ1VSUkVOVBABEhkKFUZBQ1RfU1RBVEVfU1VQRVJTRURFRBACEhcKE0ZBQ1RfU1RBVEVfRElTUFVURUQQAxIfChtGQUNUX1NUQVRFX1NUQUxFX1VOVkVSSUZJRUQQBCpVCgtDYXJkaW5hbGl0eRIbChdDQVJESU5BTElUWV9VTlNQRUNJRklFRBAAEhMKD0NBUkRJTkFMSVRZX09ORRABEhQKEENBUkRJTkFMSVRZX01BTlkQAip5CgxUZW1wb3JhbEtpbmQSHQoZVEVNUE9SQUxfS0lORF9VTlNQRUNJRklFRBAAEhcKE1RFTVBPUkFMX0tJTkRfU1RBVEUQARIXChNURU1QT1JBTF9LSU5EX0VWRU5UEAISGAoUVEVNUE9SQUxfS0lORF9TVEFUSUMQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Episode is what was said or happened. Its text is never changed.
@@ -309,6 +309,13 @@ export type Claim = Message<"soldier.memory.v1.Claim"> & {
    * @generated from field: google.protobuf.Timestamp recorded_at = 19;
    */
   recordedAt?: Timestamp | undefined;
+
+  /**
+   * ASSERT: what else is said of it, by name, e.g. the total of an order.
+   *
+   * @generated from field: google.protobuf.Struct attributes = 20;
+   */
+  attributes?: JsonObject | undefined;
 };
 
 /**
@@ -440,11 +447,25 @@ export type FactVersion = Message<"soldier.memory.v1.FactVersion"> & {
   lastConfirmedAt?: Timestamp | undefined;
 
   /**
-   * The strongest of its claims.
+   * The strongest of its claims; INFERRED while reopened_by_erasure.
    *
    * @generated from field: soldier.memory.v1.Authority authority = 16;
    */
   authority: Authority;
+
+  /**
+   * It holds again only because what had ended it was erased: ask before you rely on it. Until it is said again.
+   *
+   * @generated from field: bool reopened_by_erasure = 17;
+   */
+  reopenedByErasure: boolean;
+
+  /**
+   * What else its claims say of it, by name; of each name what was recorded last.
+   *
+   * @generated from field: google.protobuf.Struct attributes = 18;
+   */
+  attributes?: JsonObject | undefined;
 };
 
 /**
@@ -515,6 +536,13 @@ export type Entity = Message<"soldier.memory.v1.Entity"> & {
    * @generated from field: google.protobuf.Timestamp recorded_at = 8;
    */
   recordedAt?: Timestamp | undefined;
+
+  /**
+   * Episodes that speak of it, beside those of its claims. Only read, by AddEntities, which adds them.
+   *
+   * @generated from field: repeated string mentioned_in = 9;
+   */
+  mentionedIn: string[];
 };
 
 /**
@@ -657,7 +685,7 @@ export type Summary = Message<"soldier.memory.v1.Summary"> & {
   groupId: string;
 
   /**
-   * 1: of episodes; 2: of summaries.
+   * 1: of episodes; above: one more than the highest of its inputs.
    *
    * @generated from field: int32 level = 4;
    */
@@ -704,6 +732,20 @@ export type Summary = Message<"soldier.memory.v1.Summary"> & {
    * @generated from field: google.protobuf.Timestamp recorded_at = 10;
    */
   recordedAt?: Timestamp | undefined;
+
+  /**
+   * "extractive:v1": sentences of its inputs; "llm:model@prompt": a model's words; "operator": brought by one.
+   *
+   * @generated from field: string made_by = 11;
+   */
+  madeBy: string;
+
+  /**
+   * Turns that it stands for.
+   *
+   * @generated from field: int32 turns = 12;
+   */
+  turns: number;
 };
 
 /**
@@ -712,6 +754,118 @@ export type Summary = Message<"soldier.memory.v1.Summary"> & {
  */
 export const SummarySchema: GenMessage<Summary> = /*@__PURE__*/
   messageDesc(file_soldier_memory_v1_memory, 7);
+
+/**
+ * Erasure is what was asked to be erased and, when it is finished, the certificate. It has no content.
+ *
+ * @generated from message soldier.memory.v1.Erasure
+ */
+export type Erasure = Message<"soldier.memory.v1.Erasure"> & {
+  /**
+   * UUIDv7.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Owner.
+   *
+   * @generated from field: string tenant_id = 2;
+   */
+  tenantId: string;
+
+  /**
+   * "episode", "session", "customer", "tenant", or "expired": what an agent keeps no longer.
+   *
+   * @generated from field: string scope = 3;
+   */
+  scope: string;
+
+  /**
+   * Its id; empty for the tenant.
+   *
+   * @generated from field: string scope_id = 4;
+   */
+  scopeId: string;
+
+  /**
+   * Every id of the customer, merged ones among them.
+   *
+   * @generated from field: repeated string customer_ids = 5;
+   */
+  customerIds: string[];
+
+  /**
+   * What was recorded until then is erased; of "expired", what happened before.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 6;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * Who asked.
+   *
+   * @generated from field: string asked_by = 7;
+   */
+  askedBy: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp asked_at = 8;
+   */
+  askedAt?: Timestamp | undefined;
+
+  /**
+   * Steps that are done: "memory", "sessions", "profile", "audit", "events", "verified".
+   *
+   * @generated from field: repeated string done = 9;
+   */
+  done: string[];
+
+  /**
+   * Counts, by kind of thing.
+   *
+   * @generated from field: map<string, int64> erased = 10;
+   */
+  erased: { [key: string]: bigint };
+
+  /**
+   * Erased texts that were searched for afterwards, and not found.
+   *
+   * @generated from field: int32 probes = 11;
+   */
+  probes: number;
+
+  /**
+   * Tries that failed, and the reason of the last one; it is tried again.
+   *
+   * @generated from field: int32 attempts = 12;
+   */
+  attempts: number;
+
+  /**
+   * See attempts.
+   *
+   * @generated from field: string failed = 13;
+   */
+  failed: string;
+
+  /**
+   * When nothing was left; unset until then.
+   *
+   * @generated from field: google.protobuf.Timestamp finished_at = 14;
+   */
+  finishedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message soldier.memory.v1.Erasure.
+ * Use `create(ErasureSchema)` to create a new message.
+ */
+export const ErasureSchema: GenMessage<Erasure> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory, 8);
 
 /**
  * Predicate declares what may be said of entities.
@@ -781,7 +935,7 @@ export type Predicate = Message<"soldier.memory.v1.Predicate"> & {
  * Use `create(PredicateSchema)` to create a new message.
  */
 export const PredicateSchema: GenMessage<Predicate> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory, 8);
+  messageDesc(file_soldier_memory_v1_memory, 9);
 
 /**
  * AsOf is a point on both time axes.
@@ -809,7 +963,7 @@ export type AsOf = Message<"soldier.memory.v1.AsOf"> & {
  * Use `create(AsOfSchema)` to create a new message.
  */
 export const AsOfSchema: GenMessage<AsOf> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory, 9);
+  messageDesc(file_soldier_memory_v1_memory, 10);
 
 /**
  * EpisodeRole is who speaks in an episode.
@@ -906,6 +1060,13 @@ export const IngestionStatus = {
    * @generated from enum value: INGESTION_STATUS_PARKED = 4;
    */
   PARKED: 4,
+
+  /**
+   * Not due: a summary is made of more turns than there are yet.
+   *
+   * @generated from enum value: INGESTION_STATUS_WAITING = 5;
+   */
+  WAITING: 5,
 } as const;
 
 /**

@@ -8,10 +8,10 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_soldier_common_v1_access } from "../../common/v1/access_pb.ts";
-import type { AsOf, Claim, Entity, EntityMerge, Episode, FactVersion, Predicate, Relationship, Summary } from "./memory_pb.ts";
+import type { AsOf, Claim, Entity, EntityMerge, Episode, Erasure, FactVersion, Predicate, Relationship, Summary } from "./memory_pb.ts";
 import { file_soldier_memory_v1_memory } from "./memory_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file soldier/memory/v1/memory_service.proto.
  */
 export const file_soldier_memory_v1_memory_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZzb2xkaWVyL21lbW9yeS92MS9tZW1vcnlfc2VydmljZS5wcm90bxIRc29sZGllci5tZW1vcnkudjEi9AEKDVNlYXJjaFJlcXVlc3QSGgoFcXVlcnkYASABKAlCC7pICHIGEAEYgIACEh0KCWdyb3VwX2lkcxgCIAMoCUIKukgHkgEECAEQZBI0CgllbWJlZGRpbmcYAyABKAsyIS5zb2xkaWVyLm1lbW9yeS52MS5RdWVyeUVtYmVkZGluZxIbCghoaXRzX21heBgEIAEoBUIJukgGGgQYZCgAEiYKBWFzX29mGAUgASgLMhcuc29sZGllci5tZW1vcnkudjEuQXNPZhISCgp0b2tlbnNfbWF4GAYgASgFEhkKEWV4Y2VwdF9zZXNzaW9uX2lkGAcgASgJIi8KDlF1ZXJ5RW1iZWRkaW5nEg0KBW1vZGVsGAEgASgJEg4KBnZhbHVlcxgCIAMoAiI8Cg5TZWFyY2hSZXNwb25zZRIqCgRoaXRzGAEgAygLMhwuc29sZGllci5tZW1vcnkudjEuTWVtb3J5SGl0IssBCg1SZWNhbGxSZXF1ZXN0EhoKBXF1ZXJ5GAEgASgJQgu6SAhyBhABGICAAhIcCgtjdXN0b21lcl9pZBgCIAEoCUIHukgEcgIQARI0CgllbWJlZGRpbmcYAyABKAsyIS5zb2xkaWVyLm1lbW9yeS52MS5RdWVyeUVtYmVkZGluZxIbCghoaXRzX21heBgEIAEoBUIJukgGGgQYZCgAEhkKEWV4Y2VwdF9zZXNzaW9uX2lkGAUgASgJEhIKCnRva2Vuc19tYXgYBiABKAUiPAoOUmVjYWxsUmVzcG9uc2USKgoEaGl0cxgBIAMoCzIcLnNvbGRpZXIubWVtb3J5LnYxLk1lbW9yeUhpdCKnAgoJTWVtb3J5SGl0Ei0KB2VwaXNvZGUYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcGlzb2RlSAASLgoEZmFjdBgCIAEoCzIeLnNvbGRpZXIubWVtb3J5LnYxLkZhY3RWZXJzaW9uSAASLQoHc3VtbWFyeRgDIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLlN1bW1hcnlIABINCgVzY29yZRgEIAEoARJBCgtzY29yZV9wYXJ0cxgFIAMoCzIsLnNvbGRpZXIubWVtb3J5LnYxLk1lbW9yeUhpdC5TY29yZVBhcnRzRW50cnkaMQoPU2NvcmVQYXJ0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAFCBwoFZm91bmQiSAoRQWRkRXBpc29kZVJlcXVlc3QSMwoHZXBpc29kZRgBIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLkVwaXNvZGVCBrpIA8gBASJQChJBZGRFcGlzb2RlUmVzcG9uc2USKwoHZXBpc29kZRgBIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLkVwaXNvZGUSDQoFYWRkZWQYAiABKAgiSQoSQWRkRXBpc29kZXNSZXF1ZXN0EjMKB2VwaXNvZGUYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcGlzb2RlQga6SAPIAQEiOAoTQWRkRXBpc29kZXNSZXNwb25zZRISCgppbmdlc3Rfa2V5GAEgASgJEg0KBWFkZGVkGAIgASgIIjEKEUdldEVwaXNvZGVSZXF1ZXN0EhwKCmVwaXNvZGVfaWQYASABKAlCCLpIBXIDsAEBIkEKEkdldEVwaXNvZGVSZXNwb25zZRIrCgdlcGlzb2RlGAEgASgLMhouc29sZGllci5tZW1vcnkudjEuRXBpc29kZSJjChNMaXN0RXBpc29kZXNSZXF1ZXN0EhkKCGdyb3VwX2lkGAEgASgJQge6SARyAhABEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAMgASgJIl0KFExpc3RFcGlzb2Rlc1Jlc3BvbnNlEiwKCGVwaXNvZGVzGAEgAygLMhouc29sZGllci5tZW1vcnkudjEuRXBpc29kZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoQQWRkQ2xhaW1zUmVxdWVzdBI1CgZjbGFpbXMYASADKAsyGC5zb2xkaWVyLm1lbW9yeS52MS5DbGFpbUILukgIkgEFCAEQ6AcibgoRQWRkQ2xhaW1zUmVzcG9uc2USKAoGY2xhaW1zGAEgAygLMhguc29sZGllci5tZW1vcnkudjEuQ2xhaW0SLwoGcGFya2VkGAIgASgLMh8uc29sZGllci5tZW1vcnkudjEuUGFya2VkQ2xhaW1zIq4BCgxQYXJrZWRDbGFpbXMSCgoCaWQYASABKAkSEAoIZ3JvdXBfaWQYAiABKAkSKAoGY2xhaW1zGAMgAygLMhguc29sZGllci5tZW1vcnkudjEuQ2xhaW0SEwoLZmFjdHNfZW5kZWQYBCABKAUSEgoKZmFjdHNfaGVsZBgFIAEoBRItCglwYXJrZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkwKF0xpc3RQYXJrZWRDbGFpbXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAIgASgJImQKGExpc3RQYXJrZWRDbGFpbXNSZXNwb25zZRIvCgZwYXJrZWQYASADKAsyHy5zb2xkaWVyLm1lbW9yeS52MS5QYXJrZWRDbGFpbXMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkgKGVJldmlld1BhcmtlZENsYWltc1JlcXVlc3QSGwoJcGFya2VkX2lkGAEgASgJQgi6SAVyA7ABARIOCgZhY2NlcHQYAiABKAgiRgoaUmV2aWV3UGFya2VkQ2xhaW1zUmVzcG9uc2USKAoGY2xhaW1zGAEgAygLMhguc29sZGllci5tZW1vcnkudjEuQ2xhaW0iTgoSQWRkRW50aXRpZXNSZXF1ZXN0EjgKCGVudGl0aWVzGAEgAygLMhkuc29sZGllci5tZW1vcnkudjEuRW50aXR5Qgu6SAiSAQUIARDoByJCChNBZGRFbnRpdGllc1Jlc3BvbnNlEisKCGVudGl0aWVzGAEgAygLMhkuc29sZGllci5tZW1vcnkudjEuRW50aXR5Is8CChFRdWVyeUZhY3RzUmVxdWVzdBIdCglncm91cF9pZHMYASADKAlCCrpIB5IBBAgBEGQSDwoHc3ViamVjdBgCIAEoCRISCgpwcmVkaWNhdGVzGAMgAygJEg4KBm9iamVjdBgEIAEoCRImCgVhc19vZhgFIAEoCzIXLnNvbGRpZXIubWVtb3J5LnYxLkFzT2YSKQoEbW9kZRgGIAEoDjIbLnNvbGRpZXIubWVtb3J5LnYxLkZhY3RNb2RlEjAKDG92ZXJsYXBfZnJvbRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKb3ZlcmxhcF90bxgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoJcGFnZV9zaXplGAkgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YCiABKAkiXAoSUXVlcnlGYWN0c1Jlc3BvbnNlEi0KBWZhY3RzGAEgAygLMh4uc29sZGllci5tZW1vcnkudjEuRmFjdFZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInEKE0xpc3RFbnRpdGllc1JlcXVlc3QSGQoIZ3JvdXBfaWQYASABKAlCB7pIBHICEAESDAoEbmFtZRgCIAEoCRIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgEIAEoCSJcChRMaXN0RW50aXRpZXNSZXNwb25zZRIrCghlbnRpdGllcxgBIAMoCzIZLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidAoQV2Fsa0dyYXBoUmVxdWVzdBIaCgllbnRpdHlfaWQYASABKAlCB7pIBHICEAESHAoJZGVwdGhfbWF4GAIgASgFQgm6SAYaBBgFKAASJgoFYXNfb2YYAyABKAsyFy5zb2xkaWVyLm1lbW9yeS52MS5Bc09mIksKEVdhbGtHcmFwaFJlc3BvbnNlEjYKDXJlbGF0aW9uc2hpcHMYASADKAsyHy5zb2xkaWVyLm1lbW9yeS52MS5SZWxhdGlvbnNoaXAiaAoUTWVyZ2VFbnRpdGllc1JlcXVlc3QSHwoOZnJvbV9lbnRpdHlfaWQYASABKAlCB7pIBHICEAESHQoMdG9fZW50aXR5X2lkGAIgASgJQge6SARyAhABEhAKCGV2aWRlbmNlGAMgASgJIkYKFU1lcmdlRW50aXRpZXNSZXNwb25zZRItCgVtZXJnZRgBIAEoCzIeLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eU1lcmdlIjQKFlVubWVyZ2VFbnRpdGllc1JlcXVlc3QSGgoIbWVyZ2VfaWQYASABKAlCCLpIBXIDsAEBIkgKF1VubWVyZ2VFbnRpdGllc1Jlc3BvbnNlEi0KBW1lcmdlGAEgASgLMh4uc29sZGllci5tZW1vcnkudjEuRW50aXR5TWVyZ2UiZAoUTGlzdFN1bW1hcmllc1JlcXVlc3QSGQoIZ3JvdXBfaWQYASABKAlCB7pIBHICEAESHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoVTGlzdFN1bW1hcmllc1Jlc3BvbnNlEi0KCXN1bW1hcmllcxgBIAMoCzIaLnNvbGRpZXIubWVtb3J5LnYxLlN1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlMKFFNldFByZWRpY2F0ZXNSZXF1ZXN0EjsKCnByZWRpY2F0ZXMYASADKAsyHC5zb2xkaWVyLm1lbW9yeS52MS5QcmVkaWNhdGVCCbpIBpIBAxDoByJJChVTZXRQcmVkaWNhdGVzUmVzcG9uc2USMAoKcHJlZGljYXRlcxgBIAMoCzIcLnNvbGRpZXIubWVtb3J5LnYxLlByZWRpY2F0ZSKEAQoMRXJhc2VSZXF1ZXN0EhQKCmVwaXNvZGVfaWQYASABKAlIABIUCgpzZXNzaW9uX2lkGAIgASgJSAASFQoLY3VzdG9tZXJfaWQYAyABKAlIABIQCgZ0ZW5hbnQYBCABKAhIABIPCgdkcnlfcnVuGAUgASgIQg4KBXNjb3BlEgW6SAIIASKUAQoNRXJhc2VSZXNwb25zZRIWCg5jZXJ0aWZpY2F0ZV9pZBgBIAEoCRI8CgZlcmFzZWQYAiADKAsyLC5zb2xkaWVyLm1lbW9yeS52MS5FcmFzZVJlc3BvbnNlLkVyYXNlZEVudHJ5Gi0KC0VyYXNlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEqfAoIRmFjdE1vZGUSGQoVRkFDVF9NT0RFX1VOU1BFQ0lGSUVEEAASFQoRRkFDVF9NT0RFX0NVUlJFTlQQARIQCgxGQUNUX01PREVfQVQQAhIVChFGQUNUX01PREVfT1ZFUkxBUBADEhUKEUZBQ1RfTU9ERV9ISVNUT1JZEAQy9RMKDU1lbW9yeVNlcnZpY2USegoGU2VhcmNoEiAuc29sZGllci5tZW1vcnkudjEuU2VhcmNoUmVxdWVzdBohLnNvbGRpZXIubWVtb3J5LnYxLlNlYXJjaFJlc3BvbnNlIiuQAgHqxxgIb3BlcmF0b3KC0+STAhY6ASoiES92MS9tZW1vcnk6c2VhcmNoElIKBlJlY2FsbBIgLnNvbGRpZXIubWVtb3J5LnYxLlJlY2FsbFJlcXVlc3QaIS5zb2xkaWVyLm1lbW9yeS52MS5SZWNhbGxSZXNwb25zZSIDkAIBEo4BCgpBZGRFcGlzb2RlEiQuc29sZGllci5tZW1vcnkudjEuQWRkRXBpc29kZVJlcXVlc3QaJS5zb2xkaWVyLm1lbW9yeS52MS5BZGRFcGlzb2RlUmVzcG9uc2UiM5ACAurHGAhvcGVyYXRvcoLT5JMCHjoHZXBpc29kZSITL3YxL21lbW9yeS9lcGlzb2RlcxJuCgtBZGRFcGlzb2RlcxIlLnNvbGRpZXIubWVtb3J5LnYxLkFkZEVwaXNvZGVzUmVxdWVzdBomLnNvbGRpZXIubWVtb3J5LnYxLkFkZEVwaXNvZGVzUmVzcG9uc2UiDOrHGAhvcGVyYXRvcigBMAESkgEKCkdldEVwaXNvZGUSJC5zb2xkaWVyLm1lbW9yeS52MS5HZXRFcGlzb2RlUmVxdWVzdBolLnNvbGRpZXIubWVtb3J5LnYxLkdldEVwaXNvZGVSZXNwb25zZSI3kAIB6scYCG9wZXJhdG9ygtPkkwIiEiAvdjEvbWVtb3J5L2VwaXNvZGVzL3tlcGlzb2RlX2lkfRKLAQoMTGlzdEVwaXNvZGVzEiYuc29sZGllci5tZW1vcnkudjEuTGlzdEVwaXNvZGVzUmVxdWVzdBonLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RFcGlzb2Rlc1Jlc3BvbnNlIiqQAgHqxxgIb3BlcmF0b3KC0+STAhUSEy92MS9tZW1vcnkvZXBpc29kZXMSgwEKCUFkZENsYWltcxIjLnNvbGRpZXIubWVtb3J5LnYxLkFkZENsYWltc1JlcXVlc3QaJC5zb2xkaWVyLm1lbW9yeS52MS5BZGRDbGFpbXNSZXNwb25zZSIrkAIC6scYCG9wZXJhdG9ygtPkkwIWOgEqIhEvdjEvbWVtb3J5L2NsYWltcxKLAQoKUXVlcnlGYWN0cxIkLnNvbGRpZXIubWVtb3J5LnYxLlF1ZXJ5RmFjdHNSZXF1ZXN0GiUuc29sZGllci5tZW1vcnkudjEuUXVlcnlGYWN0c1Jlc3BvbnNlIjCQAgHqxxgIb3BlcmF0b3KC0+STAhs6ASoiFi92MS9tZW1vcnkvZmFjdHM6cXVlcnkSnAEKEExpc3RQYXJrZWRDbGFpbXMSKi5zb2xkaWVyLm1lbW9yeS52MS5MaXN0UGFya2VkQ2xhaW1zUmVxdWVzdBorLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RQYXJrZWRDbGFpbXNSZXNwb25zZSIvkAIB6scYCG9wZXJhdG9ygtPkkwIaEhgvdjEvbWVtb3J5L2NsYWltczpwYXJrZWQSpQEKElJldmlld1BhcmtlZENsYWltcxIsLnNvbGRpZXIubWVtb3J5LnYxLlJldmlld1BhcmtlZENsYWltc1JlcXVlc3QaLS5zb2xkaWVyLm1lbW9yeS52MS5SZXZpZXdQYXJrZWRDbGFpbXNSZXNwb25zZSIykAIC6scYCG9wZXJhdG9ygtPkkwIdOgEqIhgvdjEvbWVtb3J5L2NsYWltczpyZXZpZXcSiwEKC0FkZEVudGl0aWVzEiUuc29sZGllci5tZW1vcnkudjEuQWRkRW50aXRpZXNSZXF1ZXN0GiYuc29sZGllci5tZW1vcnkudjEuQWRkRW50aXRpZXNSZXNwb25zZSItkAIC6scYCG9wZXJhdG9ygtPkkwIYOgEqIhMvdjEvbWVtb3J5L2VudGl0aWVzEosBCgxMaXN0RW50aXRpZXMSJi5zb2xkaWVyLm1lbW9yeS52MS5MaXN0RW50aXRpZXNSZXF1ZXN0Gicuc29sZGllci5tZW1vcnkudjEuTGlzdEVudGl0aWVzUmVzcG9uc2UiKpACAerHGAhvcGVyYXRvcoLT5JMCFRITL3YxL21lbW9yeS9lbnRpdGllcxKcAQoJV2Fsa0dyYXBoEiMuc29sZGllci5tZW1vcnkudjEuV2Fsa0dyYXBoUmVxdWVzdBokLnNvbGRpZXIubWVtb3J5LnYxLldhbGtHcmFwaFJlc3BvbnNlIkSQAgHqxxgIb3BlcmF0b3KC0+STAi8SLS92MS9tZW1vcnkvZW50aXRpZXMve2VudGl0eV9pZH0vcmVsYXRpb25zaGlwcxKXAQoNTWVyZ2VFbnRpdGllcxInLnNvbGRpZXIubWVtb3J5LnYxLk1lcmdlRW50aXRpZXNSZXF1ZXN0Giguc29sZGllci5tZW1vcnkudjEuTWVyZ2VFbnRpdGllc1Jlc3BvbnNlIjOQAgLqxxgIb3BlcmF0b3KC0+STAh46ASoiGS92MS9tZW1vcnkvZW50aXRpZXM6bWVyZ2USnwEKD1VubWVyZ2VFbnRpdGllcxIpLnNvbGRpZXIubWVtb3J5LnYxLlVubWVyZ2VFbnRpdGllc1JlcXVlc3QaKi5zb2xkaWVyLm1lbW9yeS52MS5Vbm1lcmdlRW50aXRpZXNSZXNwb25zZSI1kAIC6scYCG9wZXJhdG9ygtPkkwIgOgEqIhsvdjEvbWVtb3J5L2VudGl0aWVzOnVubWVyZ2USjwEKDUxpc3RTdW1tYXJpZXMSJy5zb2xkaWVyLm1lbW9yeS52MS5MaXN0U3VtbWFyaWVzUmVxdWVzdBooLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RTdW1tYXJpZXNSZXNwb25zZSIrkAIB6scYCG9wZXJhdG9ygtPkkwIWEhQvdjEvbWVtb3J5L3N1bW1hcmllcxKTAQoNU2V0UHJlZGljYXRlcxInLnNvbGRpZXIubWVtb3J5LnYxLlNldFByZWRpY2F0ZXNSZXF1ZXN0Giguc29sZGllci5tZW1vcnkudjEuU2V0UHJlZGljYXRlc1Jlc3BvbnNlIi+QAgLqxxgIb3BlcmF0b3KC0+STAho6ASoaFS92MS9tZW1vcnkvcHJlZGljYXRlcxJ2CgVFcmFzZRIfLnNvbGRpZXIubWVtb3J5LnYxLkVyYXNlUmVxdWVzdBogLnNvbGRpZXIubWVtb3J5LnYxLkVyYXNlUmVzcG9uc2UiKpACAurHGAhvcGVyYXRvcoLT5JMCFToBKiIQL3YxL21lbW9yeTplcmFzZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_soldier_common_v1_access, file_soldier_memory_v1_memory]);
+  fileDesc("CiZzb2xkaWVyL21lbW9yeS92MS9tZW1vcnlfc2VydmljZS5wcm90bxIRc29sZGllci5tZW1vcnkudjEixwIKDVNlYXJjaFJlcXVlc3QSGgoFcXVlcnkYASABKAlCC7pICHIGEAEYgIACEhsKCWdyb3VwX2lkcxgCIAMoCUIIukgFkgECEGQSNAoJZW1iZWRkaW5nGAMgASgLMiEuc29sZGllci5tZW1vcnkudjEuUXVlcnlFbWJlZGRpbmcSGwoIaGl0c19tYXgYBCABKAVCCbpIBhoEGGQoABImCgVhc19vZhgFIAEoCzIXLnNvbGRpZXIubWVtb3J5LnYxLkFzT2YSEgoKdG9rZW5zX21heBgGIAEoBRIZChFleGNlcHRfc2Vzc2lvbl9pZBgHIAEoCRITCgtldmVyeV9ncm91cBgIIAEoCBIcCglmYWN0c19tYXgYCSABKAVCCbpIBhoEGGQoABIgCg1zdW1tYXJpZXNfbWF4GAogASgFQgm6SAYaBBhkKAAiLwoOUXVlcnlFbWJlZGRpbmcSDQoFbW9kZWwYASABKAkSDgoGdmFsdWVzGAIgAygCIk0KDlNlYXJjaFJlc3BvbnNlEioKBGhpdHMYASADKAsyHC5zb2xkaWVyLm1lbW9yeS52MS5NZW1vcnlIaXQSDwoHcGFydGlhbBgCIAEoCCKLAgoNUmVjYWxsUmVxdWVzdBIaCgVxdWVyeRgBIAEoCUILukgIcgYQARiAgAISHAoLY3VzdG9tZXJfaWQYAiABKAlCB7pIBHICEAESNAoJZW1iZWRkaW5nGAMgASgLMiEuc29sZGllci5tZW1vcnkudjEuUXVlcnlFbWJlZGRpbmcSGwoIaGl0c19tYXgYBCABKAVCCbpIBhoEGGQoABIZChFleGNlcHRfc2Vzc2lvbl9pZBgFIAEoCRISCgp0b2tlbnNfbWF4GAYgASgFEhwKCWZhY3RzX21heBgHIAEoBUIJukgGGgQYZCgAEiAKDXN1bW1hcmllc19tYXgYCCABKAVCCbpIBhoEGGQoACI8Cg5SZWNhbGxSZXNwb25zZRIqCgRoaXRzGAEgAygLMhwuc29sZGllci5tZW1vcnkudjEuTWVtb3J5SGl0IskCCglNZW1vcnlIaXQSLQoHZXBpc29kZRgBIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLkVwaXNvZGVIABIuCgRmYWN0GAIgASgLMh4uc29sZGllci5tZW1vcnkudjEuRmFjdFZlcnNpb25IABItCgdzdW1tYXJ5GAMgASgLMhouc29sZGllci5tZW1vcnkudjEuU3VtbWFyeUgAEg0KBXNjb3JlGAQgASgBEkEKC3Njb3JlX3BhcnRzGAUgAygLMiwuc29sZGllci5tZW1vcnkudjEuTWVtb3J5SGl0LlNjb3JlUGFydHNFbnRyeRISCgpzb3VyY2VfaWRzGAYgAygJEgwKBHRleHQYByABKAkaMQoPU2NvcmVQYXJ0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAFCBwoFZm91bmQiSAoRQWRkRXBpc29kZVJlcXVlc3QSMwoHZXBpc29kZRgBIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLkVwaXNvZGVCBrpIA8gBASJQChJBZGRFcGlzb2RlUmVzcG9uc2USKwoHZXBpc29kZRgBIAEoCzIaLnNvbGRpZXIubWVtb3J5LnYxLkVwaXNvZGUSDQoFYWRkZWQYAiABKAgiSQoSQWRkRXBpc29kZXNSZXF1ZXN0EjMKB2VwaXNvZGUYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcGlzb2RlQga6SAPIAQEiOAoTQWRkRXBpc29kZXNSZXNwb25zZRISCgppbmdlc3Rfa2V5GAEgASgJEg0KBWFkZGVkGAIgASgIIjEKEUdldEVwaXNvZGVSZXF1ZXN0EhwKCmVwaXNvZGVfaWQYASABKAlCCLpIBXIDsAEBIkEKEkdldEVwaXNvZGVSZXNwb25zZRIrCgdlcGlzb2RlGAEgASgLMhouc29sZGllci5tZW1vcnkudjEuRXBpc29kZSJjChNMaXN0RXBpc29kZXNSZXF1ZXN0EhkKCGdyb3VwX2lkGAEgASgJQge6SARyAhABEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAMgASgJIl0KFExpc3RFcGlzb2Rlc1Jlc3BvbnNlEiwKCGVwaXNvZGVzGAEgAygLMhouc29sZGllci5tZW1vcnkudjEuRXBpc29kZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSQoQQWRkQ2xhaW1zUmVxdWVzdBI1CgZjbGFpbXMYASADKAsyGC5zb2xkaWVyLm1lbW9yeS52MS5DbGFpbUILukgIkgEFCAEQ6AcibgoRQWRkQ2xhaW1zUmVzcG9uc2USKAoGY2xhaW1zGAEgAygLMhguc29sZGllci5tZW1vcnkudjEuQ2xhaW0SLwoGcGFya2VkGAIgASgLMh8uc29sZGllci5tZW1vcnkudjEuUGFya2VkQ2xhaW1zIrsBCgxQYXJrZWRDbGFpbXMSCgoCaWQYASABKAkSEAoIZ3JvdXBfaWQYAiABKAkSKAoGY2xhaW1zGAMgAygLMhguc29sZGllci5tZW1vcnkudjEuQ2xhaW0SEwoLZmFjdHNfZW5kZWQYBCABKAUSEgoKZmFjdHNfaGVsZBgFIAEoBRItCglwYXJrZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA3doeRgHIAEoCSJMChdMaXN0UGFya2VkQ2xhaW1zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgCIAEoCSJkChhMaXN0UGFya2VkQ2xhaW1zUmVzcG9uc2USLwoGcGFya2VkGAEgAygLMh8uc29sZGllci5tZW1vcnkudjEuUGFya2VkQ2xhaW1zEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJIChlSZXZpZXdQYXJrZWRDbGFpbXNSZXF1ZXN0EhsKCXBhcmtlZF9pZBgBIAEoCUIIukgFcgOwAQESDgoGYWNjZXB0GAIgASgIIkYKGlJldmlld1BhcmtlZENsYWltc1Jlc3BvbnNlEigKBmNsYWltcxgBIAMoCzIYLnNvbGRpZXIubWVtb3J5LnYxLkNsYWltIk4KEkFkZEVudGl0aWVzUmVxdWVzdBI4CghlbnRpdGllcxgBIAMoCzIZLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eUILukgIkgEFCAEQ6AciQgoTQWRkRW50aXRpZXNSZXNwb25zZRIrCghlbnRpdGllcxgBIAMoCzIZLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eSLnBAoRUXVlcnlGYWN0c1JlcXVlc3QSHQoJZ3JvdXBfaWRzGAEgAygJQgq6SAeSAQQIARBkEg8KB3N1YmplY3QYAiABKAkSEgoKcHJlZGljYXRlcxgDIAMoCRIOCgZvYmplY3QYBCABKAkSJgoFYXNfb2YYBSABKAsyFy5zb2xkaWVyLm1lbW9yeS52MS5Bc09mEikKBG1vZGUYBiABKA4yGy5zb2xkaWVyLm1lbW9yeS52MS5GYWN0TW9kZRIwCgxvdmVybGFwX2Zyb20YByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCm92ZXJsYXBfdG8YCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KCXBhZ2Vfc2l6ZRgJIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAogASgJEj8KCnZhbGlkX2Zyb20YCyADKAsyIS5zb2xkaWVyLm1lbW9yeS52MS5UaW1lQ29uZGl0aW9uc0IIukgFkgECEBQSPQoIdmFsaWRfdG8YDCADKAsyIS5zb2xkaWVyLm1lbW9yeS52MS5UaW1lQ29uZGl0aW9uc0IIukgFkgECEBQSQwoKYXR0cmlidXRlcxgNIAMoCzIlLnNvbGRpZXIubWVtb3J5LnYxLkF0dHJpYnV0ZUNvbmRpdGlvbkIIukgFkgECEBQSJwoMb2JqZWN0X3R5cGVzGA4gAygJQhG6SA6SAQsQFCIHcgUQARiAAhIoCg1zdWJqZWN0X3R5cGVzGA8gAygJQhG6SA6SAQsQFCIHcgUQARiAAiJLCg5UaW1lQ29uZGl0aW9ucxI5CgNhbGwYASADKAsyIC5zb2xkaWVyLm1lbW9yeS52MS5UaW1lQ29uZGl0aW9uQgq6SAeSAQQIARAUIngKDVRpbWVDb25kaXRpb24SPQoKY29tcGFyaXNvbhgBIAEoDjIdLnNvbGRpZXIubWVtb3J5LnYxLkNvbXBhcmlzb25CCrpIB4IBBBABIAASKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAilAEKEkF0dHJpYnV0ZUNvbmRpdGlvbhIYCgRuYW1lGAEgASgJQgq6SAdyBRABGIACEj0KCmNvbXBhcmlzb24YAiABKA4yHS5zb2xkaWVyLm1lbW9yeS52MS5Db21wYXJpc29uQgq6SAeCAQQQASAAEiUKBXZhbHVlGAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlIlwKElF1ZXJ5RmFjdHNSZXNwb25zZRItCgVmYWN0cxgBIAMoCzIeLnNvbGRpZXIubWVtb3J5LnYxLkZhY3RWZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJxChNMaXN0RW50aXRpZXNSZXF1ZXN0EhkKCGdyb3VwX2lkGAEgASgJQge6SARyAhABEgwKBG5hbWUYAiABKAkSHQoJcGFnZV9zaXplGAMgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YBCABKAkiXAoUTGlzdEVudGl0aWVzUmVzcG9uc2USKwoIZW50aXRpZXMYASADKAsyGS5zb2xkaWVyLm1lbW9yeS52MS5FbnRpdHkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImMKFFJlc29sdmVFbnRpdHlSZXF1ZXN0EhkKCGdyb3VwX2lkGAEgASgJQge6SARyAhABEhgKBG5hbWUYAiABKAlCCrpIB3IFEAEYgAISFgoEdHlwZRgDIAEoCUIIukgFcgMYgAIimAEKFVJlc29sdmVFbnRpdHlSZXNwb25zZRIzCghkZWNpc2lvbhgBIAEoDjIhLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eURlY2lzaW9uEhIKCmVudGl0eV9pZHMYAiADKAkSNgoLc3VnZ2VzdGlvbnMYAyADKAsyIS5zb2xkaWVyLm1lbW9yeS52MS5FbnRpdHlMaWtlbmVzcyIyCg5FbnRpdHlMaWtlbmVzcxIRCgllbnRpdHlfaWQYASABKAkSDQoFc2NvcmUYAiABKAEiVAocTGlzdEVudGl0eVN1Z2dlc3Rpb25zUmVxdWVzdBIZCghncm91cF9pZBgBIAEoCUIHukgEcgIQARIZCgVsaW1pdBgCIAEoBUIKukgHGgUY9AMoACJZCh1MaXN0RW50aXR5U3VnZ2VzdGlvbnNSZXNwb25zZRI4CgtzdWdnZXN0aW9ucxgBIAMoCzIjLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eVN1Z2dlc3Rpb24ibQoQRW50aXR5U3VnZ2VzdGlvbhIkCgFhGAEgASgLMhkuc29sZGllci5tZW1vcnkudjEuRW50aXR5EiQKAWIYAiABKAsyGS5zb2xkaWVyLm1lbW9yeS52MS5FbnRpdHkSDQoFc2NvcmUYAyABKAEiYQoYUmVwcm9jZXNzRXBpc29kZXNSZXF1ZXN0EikKBXN0YWdlGAEgASgJQhq6SBdyFVIIZW1iZWRkZWRSCWV4dHJhY3RlZBIaCghncm91cF9pZBgCIAEoCUIIukgFcgMYgAIiLAoZUmVwcm9jZXNzRXBpc29kZXNSZXNwb25zZRIPCgdlbnRlcmVkGAEgASgDIq0BChBXYWxrR3JhcGhSZXF1ZXN0EhoKCWVudGl0eV9pZBgBIAEoCUIHukgEcgIQARIcCglkZXB0aF9tYXgYAiABKAVCCbpIBhoEGAUoABImCgVhc19vZhgDIAEoCzIXLnNvbGRpZXIubWVtb3J5LnYxLkFzT2YSEAoIZ3JvdXBfaWQYBCABKAkSJQoRcmVsYXRpb25zaGlwc19tYXgYBSABKAVCCrpIBxoFGPQDKAAiSwoRV2Fsa0dyYXBoUmVzcG9uc2USNgoNcmVsYXRpb25zaGlwcxgBIAMoCzIfLnNvbGRpZXIubWVtb3J5LnYxLlJlbGF0aW9uc2hpcCKkAQoTUmFua0VudGl0aWVzUmVxdWVzdBIZCghncm91cF9pZBgBIAEoCUIHukgEcgIQARIoCgplbnRpdHlfaWRzGAIgAygJQhS6SBGSAQ4IARD0AyIHcgUQARiAAhIgCg5uZWFyX2VudGl0eV9pZBgDIAEoCUIIukgFcgMYgAISJgoFYXNfb2YYBCABKAsyFy5zb2xkaWVyLm1lbW9yeS52MS5Bc09mIkkKFFJhbmtFbnRpdGllc1Jlc3BvbnNlEjEKCGVudGl0aWVzGAEgAygLMh8uc29sZGllci5tZW1vcnkudjEuUmFua2VkRW50aXR5IlcKDFJhbmtlZEVudGl0eRIRCgllbnRpdHlfaWQYASABKAkSFQoIZGlzdGFuY2UYAiABKAVIAIgBARIQCghtZW50aW9ucxgDIAEoBUILCglfZGlzdGFuY2UiaAoUTWVyZ2VFbnRpdGllc1JlcXVlc3QSHwoOZnJvbV9lbnRpdHlfaWQYASABKAlCB7pIBHICEAESHQoMdG9fZW50aXR5X2lkGAIgASgJQge6SARyAhABEhAKCGV2aWRlbmNlGAMgASgJIkYKFU1lcmdlRW50aXRpZXNSZXNwb25zZRItCgVtZXJnZRgBIAEoCzIeLnNvbGRpZXIubWVtb3J5LnYxLkVudGl0eU1lcmdlIjQKFlVubWVyZ2VFbnRpdGllc1JlcXVlc3QSGgoIbWVyZ2VfaWQYASABKAlCCLpIBXIDsAEBIkgKF1VubWVyZ2VFbnRpdGllc1Jlc3BvbnNlEi0KBW1lcmdlGAEgASgLMh4uc29sZGllci5tZW1vcnkudjEuRW50aXR5TWVyZ2UiZAoUTGlzdFN1bW1hcmllc1JlcXVlc3QSGQoIZ3JvdXBfaWQYASABKAlCB7pIBHICEAESHQoJcGFnZV9zaXplGAIgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoVTGlzdFN1bW1hcmllc1Jlc3BvbnNlEi0KCXN1bW1hcmllcxgBIAMoCzIaLnNvbGRpZXIubWVtb3J5LnYxLlN1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkgKEUFkZFN1bW1hcnlSZXF1ZXN0EjMKB3N1bW1hcnkYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5TdW1tYXJ5Qga6SAPIAQEiQQoSQWRkU3VtbWFyeVJlc3BvbnNlEisKB3N1bW1hcnkYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5TdW1tYXJ5IlMKFFNldFByZWRpY2F0ZXNSZXF1ZXN0EjsKCnByZWRpY2F0ZXMYASADKAsyHC5zb2xkaWVyLm1lbW9yeS52MS5QcmVkaWNhdGVCCbpIBpIBAxDoByJJChVTZXRQcmVkaWNhdGVzUmVzcG9uc2USMAoKcHJlZGljYXRlcxgBIAMoCzIcLnNvbGRpZXIubWVtb3J5LnYxLlByZWRpY2F0ZSKEAQoMRXJhc2VSZXF1ZXN0EhQKCmVwaXNvZGVfaWQYASABKAlIABIUCgpzZXNzaW9uX2lkGAIgASgJSAASFQoLY3VzdG9tZXJfaWQYAyABKAlIABIQCgZ0ZW5hbnQYBCABKAhIABIPCgdkcnlfcnVuGAUgASgIQg4KBXNjb3BlEgW6SAIIASLBAQoNRXJhc2VSZXNwb25zZRIWCg5jZXJ0aWZpY2F0ZV9pZBgBIAEoCRI8CgZlcmFzZWQYAiADKAsyLC5zb2xkaWVyLm1lbW9yeS52MS5FcmFzZVJlc3BvbnNlLkVyYXNlZEVudHJ5EisKB2VyYXN1cmUYAyABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcmFzdXJlGi0KC0VyYXNlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEiMQoRR2V0RXJhc3VyZVJlcXVlc3QSHAoKZXJhc3VyZV9pZBgBIAEoCUIIukgFcgOwAQEiQQoSR2V0RXJhc3VyZVJlc3BvbnNlEisKB2VyYXN1cmUYASABKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcmFzdXJlIkgKE0xpc3RFcmFzdXJlc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YAiABKAkiXQoUTGlzdEVyYXN1cmVzUmVzcG9uc2USLAoIZXJhc3VyZXMYASADKAsyGi5zb2xkaWVyLm1lbW9yeS52MS5FcmFzdXJlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSr4AQoKQ29tcGFyaXNvbhIaChZDT01QQVJJU09OX1VOU1BFQ0lGSUVEEAASFAoQQ09NUEFSSVNPTl9FUVVBTBABEhgKFENPTVBBUklTT05fTk9UX0VRVUFMEAISEwoPQ09NUEFSSVNPTl9MRVNTEAMSHAoYQ09NUEFSSVNPTl9MRVNTX09SX0VRVUFMEAQSFgoSQ09NUEFSSVNPTl9HUkVBVEVSEAUSHwobQ09NUEFSSVNPTl9HUkVBVEVSX09SX0VRVUFMEAYSFgoSQ09NUEFSSVNPTl9JU19OVUxMEAcSGgoWQ09NUEFSSVNPTl9JU19OT1RfTlVMTBAIKnwKCEZhY3RNb2RlEhkKFUZBQ1RfTU9ERV9VTlNQRUNJRklFRBAAEhUKEUZBQ1RfTU9ERV9DVVJSRU5UEAESEAoMRkFDVF9NT0RFX0FUEAISFQoRRkFDVF9NT0RFX09WRVJMQVAQAxIVChFGQUNUX01PREVfSElTVE9SWRAEKoQBCg5FbnRpdHlEZWNpc2lvbhIfChtFTlRJVFlfREVDSVNJT05fVU5TUEVDSUZJRUQQABIZChVFTlRJVFlfREVDSVNJT05fTUFUQ0gQARIdChlFTlRJVFlfREVDSVNJT05fQU1CSUdVT1VTEAISFwoTRU5USVRZX0RFQ0lTSU9OX05FVxADMrgcCg1NZW1vcnlTZXJ2aWNlEnoKBlNlYXJjaBIgLnNvbGRpZXIubWVtb3J5LnYxLlNlYXJjaFJlcXVlc3QaIS5zb2xkaWVyLm1lbW9yeS52MS5TZWFyY2hSZXNwb25zZSIrkAIB6scYCG9wZXJhdG9ygtPkkwIWOgEqIhEvdjEvbWVtb3J5OnNlYXJjaBJSCgZSZWNhbGwSIC5zb2xkaWVyLm1lbW9yeS52MS5SZWNhbGxSZXF1ZXN0GiEuc29sZGllci5tZW1vcnkudjEuUmVjYWxsUmVzcG9uc2UiA5ACARKOAQoKQWRkRXBpc29kZRIkLnNvbGRpZXIubWVtb3J5LnYxLkFkZEVwaXNvZGVSZXF1ZXN0GiUuc29sZGllci5tZW1vcnkudjEuQWRkRXBpc29kZVJlc3BvbnNlIjOQAgLqxxgIb3BlcmF0b3KC0+STAh46B2VwaXNvZGUiEy92MS9tZW1vcnkvZXBpc29kZXMSbgoLQWRkRXBpc29kZXMSJS5zb2xkaWVyLm1lbW9yeS52MS5BZGRFcGlzb2Rlc1JlcXVlc3QaJi5zb2xkaWVyLm1lbW9yeS52MS5BZGRFcGlzb2Rlc1Jlc3BvbnNlIgzqxxgIb3BlcmF0b3IoATABEpIBCgpHZXRFcGlzb2RlEiQuc29sZGllci5tZW1vcnkudjEuR2V0RXBpc29kZVJlcXVlc3QaJS5zb2xkaWVyLm1lbW9yeS52MS5HZXRFcGlzb2RlUmVzcG9uc2UiN5ACAerHGAhvcGVyYXRvcoLT5JMCIhIgL3YxL21lbW9yeS9lcGlzb2Rlcy97ZXBpc29kZV9pZH0SiwEKDExpc3RFcGlzb2RlcxImLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RFcGlzb2Rlc1JlcXVlc3QaJy5zb2xkaWVyLm1lbW9yeS52MS5MaXN0RXBpc29kZXNSZXNwb25zZSIqkAIB6scYCG9wZXJhdG9ygtPkkwIVEhMvdjEvbWVtb3J5L2VwaXNvZGVzEoMBCglBZGRDbGFpbXMSIy5zb2xkaWVyLm1lbW9yeS52MS5BZGRDbGFpbXNSZXF1ZXN0GiQuc29sZGllci5tZW1vcnkudjEuQWRkQ2xhaW1zUmVzcG9uc2UiK5ACAurHGAhvcGVyYXRvcoLT5JMCFjoBKiIRL3YxL21lbW9yeS9jbGFpbXMSiwEKClF1ZXJ5RmFjdHMSJC5zb2xkaWVyLm1lbW9yeS52MS5RdWVyeUZhY3RzUmVxdWVzdBolLnNvbGRpZXIubWVtb3J5LnYxLlF1ZXJ5RmFjdHNSZXNwb25zZSIwkAIB6scYCG9wZXJhdG9ygtPkkwIbOgEqIhYvdjEvbWVtb3J5L2ZhY3RzOnF1ZXJ5EpwBChBMaXN0UGFya2VkQ2xhaW1zEiouc29sZGllci5tZW1vcnkudjEuTGlzdFBhcmtlZENsYWltc1JlcXVlc3QaKy5zb2xkaWVyLm1lbW9yeS52MS5MaXN0UGFya2VkQ2xhaW1zUmVzcG9uc2UiL5ACAerHGAhvcGVyYXRvcoLT5JMCGhIYL3YxL21lbW9yeS9jbGFpbXM6cGFya2VkEqUBChJSZXZpZXdQYXJrZWRDbGFpbXMSLC5zb2xkaWVyLm1lbW9yeS52MS5SZXZpZXdQYXJrZWRDbGFpbXNSZXF1ZXN0Gi0uc29sZGllci5tZW1vcnkudjEuUmV2aWV3UGFya2VkQ2xhaW1zUmVzcG9uc2UiMpACAurHGAhvcGVyYXRvcoLT5JMCHToBKiIYL3YxL21lbW9yeS9jbGFpbXM6cmV2aWV3EosBCgtBZGRFbnRpdGllcxIlLnNvbGRpZXIubWVtb3J5LnYxLkFkZEVudGl0aWVzUmVxdWVzdBomLnNvbGRpZXIubWVtb3J5LnYxLkFkZEVudGl0aWVzUmVzcG9uc2UiLZACAurHGAhvcGVyYXRvcoLT5JMCGDoBKiITL3YxL21lbW9yeS9lbnRpdGllcxKLAQoMTGlzdEVudGl0aWVzEiYuc29sZGllci5tZW1vcnkudjEuTGlzdEVudGl0aWVzUmVxdWVzdBonLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RFbnRpdGllc1Jlc3BvbnNlIiqQAgHqxxgIb3BlcmF0b3KC0+STAhUSEy92MS9tZW1vcnkvZW50aXRpZXMSlgEKDVJlc29sdmVFbnRpdHkSJy5zb2xkaWVyLm1lbW9yeS52MS5SZXNvbHZlRW50aXR5UmVxdWVzdBooLnNvbGRpZXIubWVtb3J5LnYxLlJlc29sdmVFbnRpdHlSZXNwb25zZSIykAIB6scYCG9wZXJhdG9ygtPkkwIdEhsvdjEvbWVtb3J5L2VudGl0aWVzOnJlc29sdmUSsgEKFUxpc3RFbnRpdHlTdWdnZXN0aW9ucxIvLnNvbGRpZXIubWVtb3J5LnYxLkxpc3RFbnRpdHlTdWdnZXN0aW9uc1JlcXVlc3QaMC5zb2xkaWVyLm1lbW9yeS52MS5MaXN0RW50aXR5U3VnZ2VzdGlvbnNSZXNwb25zZSI2kAIB6scYCG9wZXJhdG9ygtPkkwIhEh8vdjEvbWVtb3J5L2VudGl0aWVzOnN1Z2dlc3Rpb25zEqcBChFSZXByb2Nlc3NFcGlzb2RlcxIrLnNvbGRpZXIubWVtb3J5LnYxLlJlcHJvY2Vzc0VwaXNvZGVzUmVxdWVzdBosLnNvbGRpZXIubWVtb3J5LnYxLlJlcHJvY2Vzc0VwaXNvZGVzUmVzcG9uc2UiN5ACAurHGAhvcGVyYXRvcoLT5JMCIjoBKiIdL3YxL21lbW9yeS9lcGlzb2RlczpyZXByb2Nlc3MSnAEKCVdhbGtHcmFwaBIjLnNvbGRpZXIubWVtb3J5LnYxLldhbGtHcmFwaFJlcXVlc3QaJC5zb2xkaWVyLm1lbW9yeS52MS5XYWxrR3JhcGhSZXNwb25zZSJEkAIB6scYCG9wZXJhdG9ygtPkkwIvEi0vdjEvbWVtb3J5L2VudGl0aWVzL3tlbnRpdHlfaWR9L3JlbGF0aW9uc2hpcHMSkwEKDFJhbmtFbnRpdGllcxImLnNvbGRpZXIubWVtb3J5LnYxLlJhbmtFbnRpdGllc1JlcXVlc3QaJy5zb2xkaWVyLm1lbW9yeS52MS5SYW5rRW50aXRpZXNSZXNwb25zZSIykAIB6scYCG9wZXJhdG9ygtPkkwIdOgEqIhgvdjEvbWVtb3J5L2VudGl0aWVzOnJhbmsSlwEKDU1lcmdlRW50aXRpZXMSJy5zb2xkaWVyLm1lbW9yeS52MS5NZXJnZUVudGl0aWVzUmVxdWVzdBooLnNvbGRpZXIubWVtb3J5LnYxLk1lcmdlRW50aXRpZXNSZXNwb25zZSIzkAIC6scYCG9wZXJhdG9ygtPkkwIeOgEqIhkvdjEvbWVtb3J5L2VudGl0aWVzOm1lcmdlEp8BCg9Vbm1lcmdlRW50aXRpZXMSKS5zb2xkaWVyLm1lbW9yeS52MS5Vbm1lcmdlRW50aXRpZXNSZXF1ZXN0Giouc29sZGllci5tZW1vcnkudjEuVW5tZXJnZUVudGl0aWVzUmVzcG9uc2UiNZACAurHGAhvcGVyYXRvcoLT5JMCIDoBKiIbL3YxL21lbW9yeS9lbnRpdGllczp1bm1lcmdlEo8BCg1MaXN0U3VtbWFyaWVzEicuc29sZGllci5tZW1vcnkudjEuTGlzdFN1bW1hcmllc1JlcXVlc3QaKC5zb2xkaWVyLm1lbW9yeS52MS5MaXN0U3VtbWFyaWVzUmVzcG9uc2UiK5ACAerHGAhvcGVyYXRvcoLT5JMCFhIUL3YxL21lbW9yeS9zdW1tYXJpZXMSjwEKCkFkZFN1bW1hcnkSJC5zb2xkaWVyLm1lbW9yeS52MS5BZGRTdW1tYXJ5UmVxdWVzdBolLnNvbGRpZXIubWVtb3J5LnYxLkFkZFN1bW1hcnlSZXNwb25zZSI0kAIC6scYCG9wZXJhdG9ygtPkkwIfOgdzdW1tYXJ5IhQvdjEvbWVtb3J5L3N1bW1hcmllcxKTAQoNU2V0UHJlZGljYXRlcxInLnNvbGRpZXIubWVtb3J5LnYxLlNldFByZWRpY2F0ZXNSZXF1ZXN0Giguc29sZGllci5tZW1vcnkudjEuU2V0UHJlZGljYXRlc1Jlc3BvbnNlIi+QAgLqxxgIb3BlcmF0b3KC0+STAho6ASoaFS92MS9tZW1vcnkvcHJlZGljYXRlcxJ2CgVFcmFzZRIfLnNvbGRpZXIubWVtb3J5LnYxLkVyYXNlUmVxdWVzdBogLnNvbGRpZXIubWVtb3J5LnYxLkVyYXNlUmVzcG9uc2UiKpACAurHGAhvcGVyYXRvcoLT5JMCFToBKiIQL3YxL21lbW9yeTplcmFzZRKSAQoKR2V0RXJhc3VyZRIkLnNvbGRpZXIubWVtb3J5LnYxLkdldEVyYXN1cmVSZXF1ZXN0GiUuc29sZGllci5tZW1vcnkudjEuR2V0RXJhc3VyZVJlc3BvbnNlIjeQAgHqxxgIb3BlcmF0b3KC0+STAiISIC92MS9tZW1vcnkvZXJhc3VyZXMve2VyYXN1cmVfaWR9EosBCgxMaXN0RXJhc3VyZXMSJi5zb2xkaWVyLm1lbW9yeS52MS5MaXN0RXJhc3VyZXNSZXF1ZXN0Gicuc29sZGllci5tZW1vcnkudjEuTGlzdEVyYXN1cmVzUmVzcG9uc2UiKpACAerHGAhvcGVyYXRvcoLT5JMCFRITL3YxL21lbW9yeS9lcmFzdXJlc2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_common_v1_access, file_soldier_memory_v1_memory]);
 
 /**
  * SearchRequest.
@@ -35,7 +35,7 @@ export type SearchRequest = Message<"soldier.memory.v1.SearchRequest"> & {
   query: string;
 
   /**
-   * Groups to look in.
+   * Groups to look in. None is an error, unless every_group says so.
    *
    * @generated from field: repeated string group_ids = 2;
    */
@@ -75,6 +75,27 @@ export type SearchRequest = Message<"soldier.memory.v1.SearchRequest"> & {
    * @generated from field: string except_session_id = 7;
    */
   exceptSessionId: string;
+
+  /**
+   * Look in all groups of the tenant; group_ids stays empty. Bounded: see SearchResponse.partial.
+   *
+   * @generated from field: bool every_group = 8;
+   */
+  everyGroup: boolean;
+
+  /**
+   * At most so many facts beside the episodes; none when 0.
+   *
+   * @generated from field: int32 facts_max = 9;
+   */
+  factsMax: number;
+
+  /**
+   * At most so many summaries beside them; none when 0.
+   *
+   * @generated from field: int32 summaries_max = 10;
+   */
+  summariesMax: number;
 };
 
 /**
@@ -124,6 +145,13 @@ export type SearchResponse = Message<"soldier.memory.v1.SearchResponse"> & {
    * @generated from field: repeated soldier.memory.v1.MemoryHit hits = 1;
    */
   hits: MemoryHit[];
+
+  /**
+   * Of every_group: only the groups with the latest news were looked in, as many as may be.
+   *
+   * @generated from field: bool partial = 2;
+   */
+  partial: boolean;
 };
 
 /**
@@ -180,6 +208,20 @@ export type RecallRequest = Message<"soldier.memory.v1.RecallRequest"> & {
    * @generated from field: int32 tokens_max = 6;
    */
   tokensMax: number;
+
+  /**
+   * At most so many facts beside the episodes; none when 0.
+   *
+   * @generated from field: int32 facts_max = 7;
+   */
+  factsMax: number;
+
+  /**
+   * At most so many summaries beside them; none when 0.
+   *
+   * @generated from field: int32 summaries_max = 8;
+   */
+  summariesMax: number;
 };
 
 /**
@@ -255,11 +297,25 @@ export type MemoryHit = Message<"soldier.memory.v1.MemoryHit"> & {
   score: number;
 
   /**
-   * "vector", "bm25", "graph", "prior" …
+   * "vector", "bm25", "graph", "session" …
    *
    * @generated from field: map<string, double> score_parts = 5;
    */
   scoreParts: { [key: string]: number };
+
+  /**
+   * Of a fact the episodes in which it was said; of a summary its inputs.
+   *
+   * @generated from field: repeated string source_ids = 6;
+   */
+  sourceIds: string[];
+
+  /**
+   * Of a fact, how it is told in words, by the names of what it is about.
+   *
+   * @generated from field: string text = 7;
+   */
+  text: string;
 };
 
 /**
@@ -569,6 +625,13 @@ export type ParkedClaims = Message<"soldier.memory.v1.ParkedClaims"> & {
    * @generated from field: google.protobuf.Timestamp parked_at = 6;
    */
   parkedAt?: Timestamp | undefined;
+
+  /**
+   * "closes_many", or "ambiguous": a correction that may be of several facts, each parked by itself.
+   *
+   * @generated from field: string why = 7;
+   */
+  why: string;
 };
 
 /**
@@ -800,6 +863,41 @@ export type QueryFactsRequest = Message<"soldier.memory.v1.QueryFactsRequest"> &
    * @generated from field: string page_token = 10;
    */
   pageToken: string;
+
+  /**
+   * Only facts whose beginning meets all conditions of any of these groups.
+   *
+   * @generated from field: repeated soldier.memory.v1.TimeConditions valid_from = 11;
+   */
+  validFrom: TimeConditions[];
+
+  /**
+   * Only facts whose end does: IS_NULL is an open one, which meets no other condition but IS_NULL.
+   *
+   * @generated from field: repeated soldier.memory.v1.TimeConditions valid_to = 12;
+   */
+  validTo: TimeConditions[];
+
+  /**
+   * Only facts whose attributes meet all of these.
+   *
+   * @generated from field: repeated soldier.memory.v1.AttributeCondition attributes = 13;
+   */
+  attributes: AttributeCondition[];
+
+  /**
+   * Only facts whose object is an entity of one of these types.
+   *
+   * @generated from field: repeated string object_types = 14;
+   */
+  objectTypes: string[];
+
+  /**
+   * Only facts whose subject is an entity of one of these types.
+   *
+   * @generated from field: repeated string subject_types = 15;
+   */
+  subjectTypes: string[];
 };
 
 /**
@@ -808,6 +906,90 @@ export type QueryFactsRequest = Message<"soldier.memory.v1.QueryFactsRequest"> &
  */
 export const QueryFactsRequestSchema: GenMessage<QueryFactsRequest> = /*@__PURE__*/
   messageDesc(file_soldier_memory_v1_memory_service, 23);
+
+/**
+ * TimeConditions is a group of conditions that are met together.
+ *
+ * @generated from message soldier.memory.v1.TimeConditions
+ */
+export type TimeConditions = Message<"soldier.memory.v1.TimeConditions"> & {
+  /**
+   * All of them.
+   *
+   * @generated from field: repeated soldier.memory.v1.TimeCondition all = 1;
+   */
+  all: TimeCondition[];
+};
+
+/**
+ * Describes the message soldier.memory.v1.TimeConditions.
+ * Use `create(TimeConditionsSchema)` to create a new message.
+ */
+export const TimeConditionsSchema: GenMessage<TimeConditions> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 24);
+
+/**
+ * TimeCondition compares a time.
+ *
+ * @generated from message soldier.memory.v1.TimeCondition
+ */
+export type TimeCondition = Message<"soldier.memory.v1.TimeCondition"> & {
+  /**
+   * How.
+   *
+   * @generated from field: soldier.memory.v1.Comparison comparison = 1;
+   */
+  comparison: Comparison;
+
+  /**
+   * With what; unset of IS_NULL and IS_NOT_NULL.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message soldier.memory.v1.TimeCondition.
+ * Use `create(TimeConditionSchema)` to create a new message.
+ */
+export const TimeConditionSchema: GenMessage<TimeCondition> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 25);
+
+/**
+ * AttributeCondition compares an attribute. Before and after are for two numbers, or two texts.
+ *
+ * @generated from message soldier.memory.v1.AttributeCondition
+ */
+export type AttributeCondition = Message<"soldier.memory.v1.AttributeCondition"> & {
+  /**
+   * The attribute.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How.
+   *
+   * @generated from field: soldier.memory.v1.Comparison comparison = 2;
+   */
+  comparison: Comparison;
+
+  /**
+   * With what; unset of IS_NULL and IS_NOT_NULL.
+   *
+   * @generated from field: google.protobuf.Value value = 3;
+   */
+  value?: Value | undefined;
+};
+
+/**
+ * Describes the message soldier.memory.v1.AttributeCondition.
+ * Use `create(AttributeConditionSchema)` to create a new message.
+ */
+export const AttributeConditionSchema: GenMessage<AttributeCondition> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 26);
 
 /**
  * QueryFactsResponse.
@@ -835,7 +1017,7 @@ export type QueryFactsResponse = Message<"soldier.memory.v1.QueryFactsResponse">
  * Use `create(QueryFactsResponseSchema)` to create a new message.
  */
 export const QueryFactsResponseSchema: GenMessage<QueryFactsResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 24);
+  messageDesc(file_soldier_memory_v1_memory_service, 27);
 
 /**
  * ListEntitiesRequest.
@@ -877,7 +1059,7 @@ export type ListEntitiesRequest = Message<"soldier.memory.v1.ListEntitiesRequest
  * Use `create(ListEntitiesRequestSchema)` to create a new message.
  */
 export const ListEntitiesRequestSchema: GenMessage<ListEntitiesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 25);
+  messageDesc(file_soldier_memory_v1_memory_service, 28);
 
 /**
  * ListEntitiesResponse.
@@ -905,7 +1087,238 @@ export type ListEntitiesResponse = Message<"soldier.memory.v1.ListEntitiesRespon
  * Use `create(ListEntitiesResponseSchema)` to create a new message.
  */
 export const ListEntitiesResponseSchema: GenMessage<ListEntitiesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 26);
+  messageDesc(file_soldier_memory_v1_memory_service, 29);
+
+/**
+ * ResolveEntityRequest.
+ *
+ * @generated from message soldier.memory.v1.ResolveEntityRequest
+ */
+export type ResolveEntityRequest = Message<"soldier.memory.v1.ResolveEntityRequest"> & {
+  /**
+   * The group.
+   *
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * The name as it was said.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * "person", "organisation", "place", "product" …; empty is any.
+   *
+   * @generated from field: string type = 3;
+   */
+  type: string;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ResolveEntityRequest.
+ * Use `create(ResolveEntityRequestSchema)` to create a new message.
+ */
+export const ResolveEntityRequestSchema: GenMessage<ResolveEntityRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 30);
+
+/**
+ * ResolveEntityResponse.
+ *
+ * @generated from message soldier.memory.v1.ResolveEntityResponse
+ */
+export type ResolveEntityResponse = Message<"soldier.memory.v1.ResolveEntityResponse"> & {
+  /**
+   * What the name stands for.
+   *
+   * @generated from field: soldier.memory.v1.EntityDecision decision = 1;
+   */
+  decision: EntityDecision;
+
+  /**
+   * MATCH: the one entity. AMBIGUOUS: all that have the name.
+   *
+   * @generated from field: repeated string entity_ids = 2;
+   */
+  entityIds: string[];
+
+  /**
+   * NEW: entities whose names are somewhat alike, the most alike first.
+   *
+   * @generated from field: repeated soldier.memory.v1.EntityLikeness suggestions = 3;
+   */
+  suggestions: EntityLikeness[];
+};
+
+/**
+ * Describes the message soldier.memory.v1.ResolveEntityResponse.
+ * Use `create(ResolveEntityResponseSchema)` to create a new message.
+ */
+export const ResolveEntityResponseSchema: GenMessage<ResolveEntityResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 31);
+
+/**
+ * EntityLikeness is how alike a name is to an entity's.
+ *
+ * @generated from message soldier.memory.v1.EntityLikeness
+ */
+export type EntityLikeness = Message<"soldier.memory.v1.EntityLikeness"> & {
+  /**
+   * The entity.
+   *
+   * @generated from field: string entity_id = 1;
+   */
+  entityId: string;
+
+  /**
+   * 0 to 1.
+   *
+   * @generated from field: double score = 2;
+   */
+  score: number;
+};
+
+/**
+ * Describes the message soldier.memory.v1.EntityLikeness.
+ * Use `create(EntityLikenessSchema)` to create a new message.
+ */
+export const EntityLikenessSchema: GenMessage<EntityLikeness> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 32);
+
+/**
+ * ListEntitySuggestionsRequest.
+ *
+ * @generated from message soldier.memory.v1.ListEntitySuggestionsRequest
+ */
+export type ListEntitySuggestionsRequest = Message<"soldier.memory.v1.ListEntitySuggestionsRequest"> & {
+  /**
+   * The group.
+   *
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * At most so many, 50 when 0.
+   *
+   * @generated from field: int32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ListEntitySuggestionsRequest.
+ * Use `create(ListEntitySuggestionsRequestSchema)` to create a new message.
+ */
+export const ListEntitySuggestionsRequestSchema: GenMessage<ListEntitySuggestionsRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 33);
+
+/**
+ * ListEntitySuggestionsResponse.
+ *
+ * @generated from message soldier.memory.v1.ListEntitySuggestionsResponse
+ */
+export type ListEntitySuggestionsResponse = Message<"soldier.memory.v1.ListEntitySuggestionsResponse"> & {
+  /**
+   * The likeliest first.
+   *
+   * @generated from field: repeated soldier.memory.v1.EntitySuggestion suggestions = 1;
+   */
+  suggestions: EntitySuggestion[];
+};
+
+/**
+ * Describes the message soldier.memory.v1.ListEntitySuggestionsResponse.
+ * Use `create(ListEntitySuggestionsResponseSchema)` to create a new message.
+ */
+export const ListEntitySuggestionsResponseSchema: GenMessage<ListEntitySuggestionsResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 34);
+
+/**
+ * EntitySuggestion is a pair that may be one: see MergeEntities.
+ *
+ * @generated from message soldier.memory.v1.EntitySuggestion
+ */
+export type EntitySuggestion = Message<"soldier.memory.v1.EntitySuggestion"> & {
+  /**
+   * One of them.
+   *
+   * @generated from field: soldier.memory.v1.Entity a = 1;
+   */
+  a?: Entity | undefined;
+
+  /**
+   * The other.
+   *
+   * @generated from field: soldier.memory.v1.Entity b = 2;
+   */
+  b?: Entity | undefined;
+
+  /**
+   * How alike their names are, 0 to 1; 1 is the same name.
+   *
+   * @generated from field: double score = 3;
+   */
+  score: number;
+};
+
+/**
+ * Describes the message soldier.memory.v1.EntitySuggestion.
+ * Use `create(EntitySuggestionSchema)` to create a new message.
+ */
+export const EntitySuggestionSchema: GenMessage<EntitySuggestion> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 35);
+
+/**
+ * ReprocessEpisodesRequest.
+ *
+ * @generated from message soldier.memory.v1.ReprocessEpisodesRequest
+ */
+export type ReprocessEpisodesRequest = Message<"soldier.memory.v1.ReprocessEpisodesRequest"> & {
+  /**
+   * "embedded" with the model of now, or "extracted" with the extractor of now, and then resolved.
+   *
+   * @generated from field: string stage = 1;
+   */
+  stage: string;
+
+  /**
+   * Only this group's; empty: every group of the tenant.
+   *
+   * @generated from field: string group_id = 2;
+   */
+  groupId: string;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ReprocessEpisodesRequest.
+ * Use `create(ReprocessEpisodesRequestSchema)` to create a new message.
+ */
+export const ReprocessEpisodesRequestSchema: GenMessage<ReprocessEpisodesRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 36);
+
+/**
+ * ReprocessEpisodesResponse.
+ *
+ * @generated from message soldier.memory.v1.ReprocessEpisodesResponse
+ */
+export type ReprocessEpisodesResponse = Message<"soldier.memory.v1.ReprocessEpisodesResponse"> & {
+  /**
+   * Episodes that wait for the stage now and did not before.
+   *
+   * @generated from field: int64 entered = 1;
+   */
+  entered: bigint;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ReprocessEpisodesResponse.
+ * Use `create(ReprocessEpisodesResponseSchema)` to create a new message.
+ */
+export const ReprocessEpisodesResponseSchema: GenMessage<ReprocessEpisodesResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 37);
 
 /**
  * WalkGraphRequest.
@@ -933,6 +1346,20 @@ export type WalkGraphRequest = Message<"soldier.memory.v1.WalkGraphRequest"> & {
    * @generated from field: soldier.memory.v1.AsOf as_of = 3;
    */
   asOf?: AsOf | undefined;
+
+  /**
+   * The group; empty is the entity's own, which has to be named then.
+   *
+   * @generated from field: string group_id = 4;
+   */
+  groupId: string;
+
+  /**
+   * At most so many, 100 when 0: the nearest.
+   *
+   * @generated from field: int32 relationships_max = 5;
+   */
+  relationshipsMax: number;
 };
 
 /**
@@ -940,7 +1367,7 @@ export type WalkGraphRequest = Message<"soldier.memory.v1.WalkGraphRequest"> & {
  * Use `create(WalkGraphRequestSchema)` to create a new message.
  */
 export const WalkGraphRequestSchema: GenMessage<WalkGraphRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 27);
+  messageDesc(file_soldier_memory_v1_memory_service, 38);
 
 /**
  * WalkGraphResponse.
@@ -961,7 +1388,105 @@ export type WalkGraphResponse = Message<"soldier.memory.v1.WalkGraphResponse"> &
  * Use `create(WalkGraphResponseSchema)` to create a new message.
  */
 export const WalkGraphResponseSchema: GenMessage<WalkGraphResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 28);
+  messageDesc(file_soldier_memory_v1_memory_service, 39);
+
+/**
+ * RankEntitiesRequest.
+ *
+ * @generated from message soldier.memory.v1.RankEntitiesRequest
+ */
+export type RankEntitiesRequest = Message<"soldier.memory.v1.RankEntitiesRequest"> & {
+  /**
+   * The group.
+   *
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * What to order.
+   *
+   * @generated from field: repeated string entity_ids = 2;
+   */
+  entityIds: string[];
+
+  /**
+   * The entity to be near to; empty: by mentions alone.
+   *
+   * @generated from field: string near_entity_id = 3;
+   */
+  nearEntityId: string;
+
+  /**
+   * The point in time, kept at every hop; of mentions, what had been said and stored by then.
+   *
+   * @generated from field: soldier.memory.v1.AsOf as_of = 4;
+   */
+  asOf?: AsOf | undefined;
+};
+
+/**
+ * Describes the message soldier.memory.v1.RankEntitiesRequest.
+ * Use `create(RankEntitiesRequestSchema)` to create a new message.
+ */
+export const RankEntitiesRequestSchema: GenMessage<RankEntitiesRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 40);
+
+/**
+ * RankEntitiesResponse.
+ *
+ * @generated from message soldier.memory.v1.RankEntitiesResponse
+ */
+export type RankEntitiesResponse = Message<"soldier.memory.v1.RankEntitiesResponse"> & {
+  /**
+   * The nearest first, those that cannot be reached last; of one distance the most mentioned first.
+   *
+   * @generated from field: repeated soldier.memory.v1.RankedEntity entities = 1;
+   */
+  entities: RankedEntity[];
+};
+
+/**
+ * Describes the message soldier.memory.v1.RankEntitiesResponse.
+ * Use `create(RankEntitiesResponseSchema)` to create a new message.
+ */
+export const RankEntitiesResponseSchema: GenMessage<RankEntitiesResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 41);
+
+/**
+ * RankedEntity is an entity with what it was ordered by.
+ *
+ * @generated from message soldier.memory.v1.RankedEntity
+ */
+export type RankedEntity = Message<"soldier.memory.v1.RankedEntity"> & {
+  /**
+   * As it was asked for.
+   *
+   * @generated from field: string entity_id = 1;
+   */
+  entityId: string;
+
+  /**
+   * Facts on the shortest way between the two, 0 for itself; unset: there is no way, or none was asked for.
+   *
+   * @generated from field: optional int32 distance = 2;
+   */
+  distance?: number | undefined;
+
+  /**
+   * Episodes that speak of it, or of what it is merged with.
+   *
+   * @generated from field: int32 mentions = 3;
+   */
+  mentions: number;
+};
+
+/**
+ * Describes the message soldier.memory.v1.RankedEntity.
+ * Use `create(RankedEntitySchema)` to create a new message.
+ */
+export const RankedEntitySchema: GenMessage<RankedEntity> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 42);
 
 /**
  * MergeEntitiesRequest.
@@ -996,7 +1521,7 @@ export type MergeEntitiesRequest = Message<"soldier.memory.v1.MergeEntitiesReque
  * Use `create(MergeEntitiesRequestSchema)` to create a new message.
  */
 export const MergeEntitiesRequestSchema: GenMessage<MergeEntitiesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 29);
+  messageDesc(file_soldier_memory_v1_memory_service, 43);
 
 /**
  * MergeEntitiesResponse.
@@ -1017,7 +1542,7 @@ export type MergeEntitiesResponse = Message<"soldier.memory.v1.MergeEntitiesResp
  * Use `create(MergeEntitiesResponseSchema)` to create a new message.
  */
 export const MergeEntitiesResponseSchema: GenMessage<MergeEntitiesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 30);
+  messageDesc(file_soldier_memory_v1_memory_service, 44);
 
 /**
  * UnmergeEntitiesRequest.
@@ -1038,7 +1563,7 @@ export type UnmergeEntitiesRequest = Message<"soldier.memory.v1.UnmergeEntitiesR
  * Use `create(UnmergeEntitiesRequestSchema)` to create a new message.
  */
 export const UnmergeEntitiesRequestSchema: GenMessage<UnmergeEntitiesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 31);
+  messageDesc(file_soldier_memory_v1_memory_service, 45);
 
 /**
  * UnmergeEntitiesResponse.
@@ -1059,7 +1584,7 @@ export type UnmergeEntitiesResponse = Message<"soldier.memory.v1.UnmergeEntities
  * Use `create(UnmergeEntitiesResponseSchema)` to create a new message.
  */
 export const UnmergeEntitiesResponseSchema: GenMessage<UnmergeEntitiesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 32);
+  messageDesc(file_soldier_memory_v1_memory_service, 46);
 
 /**
  * ListSummariesRequest.
@@ -1094,7 +1619,7 @@ export type ListSummariesRequest = Message<"soldier.memory.v1.ListSummariesReque
  * Use `create(ListSummariesRequestSchema)` to create a new message.
  */
 export const ListSummariesRequestSchema: GenMessage<ListSummariesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 33);
+  messageDesc(file_soldier_memory_v1_memory_service, 47);
 
 /**
  * ListSummariesResponse.
@@ -1122,7 +1647,49 @@ export type ListSummariesResponse = Message<"soldier.memory.v1.ListSummariesResp
  * Use `create(ListSummariesResponseSchema)` to create a new message.
  */
 export const ListSummariesResponseSchema: GenMessage<ListSummariesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 34);
+  messageDesc(file_soldier_memory_v1_memory_service, 48);
+
+/**
+ * AddSummaryRequest.
+ *
+ * @generated from message soldier.memory.v1.AddSummaryRequest
+ */
+export type AddSummaryRequest = Message<"soldier.memory.v1.AddSummaryRequest"> & {
+  /**
+   * What to store; group_id, text and input_ids are read.
+   *
+   * @generated from field: soldier.memory.v1.Summary summary = 1;
+   */
+  summary?: Summary | undefined;
+};
+
+/**
+ * Describes the message soldier.memory.v1.AddSummaryRequest.
+ * Use `create(AddSummaryRequestSchema)` to create a new message.
+ */
+export const AddSummaryRequestSchema: GenMessage<AddSummaryRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 49);
+
+/**
+ * AddSummaryResponse.
+ *
+ * @generated from message soldier.memory.v1.AddSummaryResponse
+ */
+export type AddSummaryResponse = Message<"soldier.memory.v1.AddSummaryResponse"> & {
+  /**
+   * As stored; the same inputs with the same text are the same summary.
+   *
+   * @generated from field: soldier.memory.v1.Summary summary = 1;
+   */
+  summary?: Summary | undefined;
+};
+
+/**
+ * Describes the message soldier.memory.v1.AddSummaryResponse.
+ * Use `create(AddSummaryResponseSchema)` to create a new message.
+ */
+export const AddSummaryResponseSchema: GenMessage<AddSummaryResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 50);
 
 /**
  * SetPredicatesRequest.
@@ -1143,7 +1710,7 @@ export type SetPredicatesRequest = Message<"soldier.memory.v1.SetPredicatesReque
  * Use `create(SetPredicatesRequestSchema)` to create a new message.
  */
 export const SetPredicatesRequestSchema: GenMessage<SetPredicatesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 35);
+  messageDesc(file_soldier_memory_v1_memory_service, 51);
 
 /**
  * SetPredicatesResponse.
@@ -1164,7 +1731,7 @@ export type SetPredicatesResponse = Message<"soldier.memory.v1.SetPredicatesResp
  * Use `create(SetPredicatesResponseSchema)` to create a new message.
  */
 export const SetPredicatesResponseSchema: GenMessage<SetPredicatesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 36);
+  messageDesc(file_soldier_memory_v1_memory_service, 52);
 
 /**
  * EraseRequest.
@@ -1224,7 +1791,7 @@ export type EraseRequest = Message<"soldier.memory.v1.EraseRequest"> & {
  * Use `create(EraseRequestSchema)` to create a new message.
  */
 export const EraseRequestSchema: GenMessage<EraseRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 37);
+  messageDesc(file_soldier_memory_v1_memory_service, 53);
 
 /**
  * EraseResponse.
@@ -1245,6 +1812,13 @@ export type EraseResponse = Message<"soldier.memory.v1.EraseResponse"> & {
    * @generated from field: map<string, int64> erased = 2;
    */
   erased: { [key: string]: bigint };
+
+  /**
+   * The certificate; unset after a dry run.
+   *
+   * @generated from field: soldier.memory.v1.Erasure erasure = 3;
+   */
+  erasure?: Erasure | undefined;
 };
 
 /**
@@ -1252,7 +1826,188 @@ export type EraseResponse = Message<"soldier.memory.v1.EraseResponse"> & {
  * Use `create(EraseResponseSchema)` to create a new message.
  */
 export const EraseResponseSchema: GenMessage<EraseResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_memory_v1_memory_service, 38);
+  messageDesc(file_soldier_memory_v1_memory_service, 54);
+
+/**
+ * GetErasureRequest.
+ *
+ * @generated from message soldier.memory.v1.GetErasureRequest
+ */
+export type GetErasureRequest = Message<"soldier.memory.v1.GetErasureRequest"> & {
+  /**
+   * The erasure: its certificate's id.
+   *
+   * @generated from field: string erasure_id = 1;
+   */
+  erasureId: string;
+};
+
+/**
+ * Describes the message soldier.memory.v1.GetErasureRequest.
+ * Use `create(GetErasureRequestSchema)` to create a new message.
+ */
+export const GetErasureRequestSchema: GenMessage<GetErasureRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 55);
+
+/**
+ * GetErasureResponse.
+ *
+ * @generated from message soldier.memory.v1.GetErasureResponse
+ */
+export type GetErasureResponse = Message<"soldier.memory.v1.GetErasureResponse"> & {
+  /**
+   * As it stands.
+   *
+   * @generated from field: soldier.memory.v1.Erasure erasure = 1;
+   */
+  erasure?: Erasure | undefined;
+};
+
+/**
+ * Describes the message soldier.memory.v1.GetErasureResponse.
+ * Use `create(GetErasureResponseSchema)` to create a new message.
+ */
+export const GetErasureResponseSchema: GenMessage<GetErasureResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 56);
+
+/**
+ * ListErasuresRequest.
+ *
+ * @generated from message soldier.memory.v1.ListErasuresRequest
+ */
+export type ListErasuresRequest = Message<"soldier.memory.v1.ListErasuresRequest"> & {
+  /**
+   * At most so many, 50 when 0.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * From the page before; empty for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ListErasuresRequest.
+ * Use `create(ListErasuresRequestSchema)` to create a new message.
+ */
+export const ListErasuresRequestSchema: GenMessage<ListErasuresRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 57);
+
+/**
+ * ListErasuresResponse.
+ *
+ * @generated from message soldier.memory.v1.ListErasuresResponse
+ */
+export type ListErasuresResponse = Message<"soldier.memory.v1.ListErasuresResponse"> & {
+  /**
+   * The latest first.
+   *
+   * @generated from field: repeated soldier.memory.v1.Erasure erasures = 1;
+   */
+  erasures: Erasure[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message soldier.memory.v1.ListErasuresResponse.
+ * Use `create(ListErasuresResponseSchema)` to create a new message.
+ */
+export const ListErasuresResponseSchema: GenMessage<ListErasuresResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_memory_v1_memory_service, 58);
+
+/**
+ * Comparison is how something is compared with a value. What is absent meets IS_NULL alone.
+ *
+ * @generated from enum soldier.memory.v1.Comparison
+ */
+export const Comparison = {
+  /**
+   * Not allowed.
+   *
+   * @generated from enum value: COMPARISON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The same.
+   *
+   * @generated from enum value: COMPARISON_EQUAL = 1;
+   */
+  EQUAL: 1,
+
+  /**
+   * Another.
+   *
+   * @generated from enum value: COMPARISON_NOT_EQUAL = 2;
+   */
+  NOT_EQUAL: 2,
+
+  /**
+   * Before it.
+   *
+   * @generated from enum value: COMPARISON_LESS = 3;
+   */
+  LESS: 3,
+
+  /**
+   * Before it, or the same.
+   *
+   * @generated from enum value: COMPARISON_LESS_OR_EQUAL = 4;
+   */
+  LESS_OR_EQUAL: 4,
+
+  /**
+   * After it.
+   *
+   * @generated from enum value: COMPARISON_GREATER = 5;
+   */
+  GREATER: 5,
+
+  /**
+   * After it, or the same.
+   *
+   * @generated from enum value: COMPARISON_GREATER_OR_EQUAL = 6;
+   */
+  GREATER_OR_EQUAL: 6,
+
+  /**
+   * Absent.
+   *
+   * @generated from enum value: COMPARISON_IS_NULL = 7;
+   */
+  IS_NULL: 7,
+
+  /**
+   * There.
+   *
+   * @generated from enum value: COMPARISON_IS_NOT_NULL = 8;
+   */
+  IS_NOT_NULL: 8,
+} as const;
+
+/**
+ * Comparison is how something is compared with a value. What is absent meets IS_NULL alone.
+ *
+ * @generated from enum soldier.memory.v1.Comparison
+ */
+export type Comparison = (typeof Comparison)[keyof typeof Comparison] | UnknownEnum;
+
+/**
+ * Describes the enum soldier.memory.v1.Comparison.
+ */
+export const ComparisonSchema: GenEnum<Comparison> = /*@__PURE__*/
+  enumDesc(file_soldier_memory_v1_memory_service, 0);
 
 /**
  * FactMode says how a query reads time.
@@ -1307,7 +2062,55 @@ export type FactMode = (typeof FactMode)[keyof typeof FactMode] | UnknownEnum;
  * Describes the enum soldier.memory.v1.FactMode.
  */
 export const FactModeSchema: GenEnum<FactMode> = /*@__PURE__*/
-  enumDesc(file_soldier_memory_v1_memory_service, 0);
+  enumDesc(file_soldier_memory_v1_memory_service, 1);
+
+/**
+ * EntityDecision is what is known of a name.
+ *
+ * @generated from enum soldier.memory.v1.EntityDecision
+ */
+export const EntityDecision = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: ENTITY_DECISION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It stands for one entity.
+   *
+   * @generated from enum value: ENTITY_DECISION_MATCH = 1;
+   */
+  MATCH: 1,
+
+  /**
+   * Several entities have it: a person has to say which.
+   *
+   * @generated from enum value: ENTITY_DECISION_AMBIGUOUS = 2;
+   */
+  AMBIGUOUS: 2,
+
+  /**
+   * No entity has it.
+   *
+   * @generated from enum value: ENTITY_DECISION_NEW = 3;
+   */
+  NEW: 3,
+} as const;
+
+/**
+ * EntityDecision is what is known of a name.
+ *
+ * @generated from enum soldier.memory.v1.EntityDecision
+ */
+export type EntityDecision = (typeof EntityDecision)[keyof typeof EntityDecision] | UnknownEnum;
+
+/**
+ * Describes the enum soldier.memory.v1.EntityDecision.
+ */
+export const EntityDecisionSchema: GenEnum<EntityDecision> = /*@__PURE__*/
+  enumDesc(file_soldier_memory_v1_memory_service, 2);
 
 /**
  * MemoryService owns episodes, claims, entities and summaries. It follows committed turns.
@@ -1436,6 +2239,36 @@ export const MemoryService: GenService<{
     output: typeof ListEntitiesResponseSchema;
   },
   /**
+   * ResolveEntity says which entity of a group a name stands for, without storing anything.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.ResolveEntity
+   */
+  resolveEntity: {
+    methodKind: "unary";
+    input: typeof ResolveEntityRequestSchema;
+    output: typeof ResolveEntityResponseSchema;
+  },
+  /**
+   * ListEntitySuggestions reads pairs of entities that may be one and are not merged.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.ListEntitySuggestions
+   */
+  listEntitySuggestions: {
+    methodKind: "unary";
+    input: typeof ListEntitySuggestionsRequestSchema;
+    output: typeof ListEntitySuggestionsResponseSchema;
+  },
+  /**
+   * ReprocessEpisodes lets stored episodes pass a stage of their ingestion again.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.ReprocessEpisodes
+   */
+  reprocessEpisodes: {
+    methodKind: "unary";
+    input: typeof ReprocessEpisodesRequestSchema;
+    output: typeof ReprocessEpisodesResponseSchema;
+  },
+  /**
    * WalkGraph reads the relationships around an entity.
    *
    * @generated from rpc soldier.memory.v1.MemoryService.WalkGraph
@@ -1444,6 +2277,16 @@ export const MemoryService: GenService<{
     methodKind: "unary";
     input: typeof WalkGraphRequestSchema;
     output: typeof WalkGraphResponseSchema;
+  },
+  /**
+   * RankEntities orders entities by how near they are to one of them, or by how many episodes speak of them.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.RankEntities
+   */
+  rankEntities: {
+    methodKind: "unary";
+    input: typeof RankEntitiesRequestSchema;
+    output: typeof RankEntitiesResponseSchema;
   },
   /**
    * MergeEntities says that two entities are one.
@@ -1476,6 +2319,17 @@ export const MemoryService: GenService<{
     output: typeof ListSummariesResponseSchema;
   },
   /**
+   * AddSummary stores a summary that was made elsewhere. It is withdrawn when one of its inputs is erased, and
+   * what is left of them is summed up anew.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.AddSummary
+   */
+  addSummary: {
+    methodKind: "unary";
+    input: typeof AddSummaryRequestSchema;
+    output: typeof AddSummaryResponseSchema;
+  },
+  /**
    * SetPredicates declares what may be said.
    *
    * @generated from rpc soldier.memory.v1.MemoryService.SetPredicates
@@ -1486,7 +2340,8 @@ export const MemoryService: GenService<{
     output: typeof SetPredicatesResponseSchema;
   },
   /**
-   * Erase removes data at every recorded time, with what was derived from it.
+   * Erase removes data at every recorded time, with what was derived from it, here and in the services that
+   * hold the same words. What is cut short goes on by itself; asked again it goes on at once.
    *
    * @generated from rpc soldier.memory.v1.MemoryService.Erase
    */
@@ -1494,6 +2349,26 @@ export const MemoryService: GenService<{
     methodKind: "unary";
     input: typeof EraseRequestSchema;
     output: typeof EraseResponseSchema;
+  },
+  /**
+   * GetErasure reads an erasure: its certificate, or how far it is.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.GetErasure
+   */
+  getErasure: {
+    methodKind: "unary";
+    input: typeof GetErasureRequestSchema;
+    output: typeof GetErasureResponseSchema;
+  },
+  /**
+   * ListErasures reads erasures, the latest first.
+   *
+   * @generated from rpc soldier.memory.v1.MemoryService.ListErasures
+   */
+  listErasures: {
+    methodKind: "unary";
+    input: typeof ListErasuresRequestSchema;
+    output: typeof ListErasuresResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_soldier_memory_v1_memory_service, 0);

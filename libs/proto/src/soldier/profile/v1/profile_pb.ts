@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file soldier/profile/v1/profile.proto.
  */
 export const file_soldier_profile_v1_profile: GenFile = /*@__PURE__*/
-  fileDesc("CiBzb2xkaWVyL3Byb2ZpbGUvdjEvcHJvZmlsZS5wcm90bxISc29sZGllci5wcm9maWxlLnYxIrIDCg9DdXN0b21lclByb2ZpbGUSCgoCaWQYASABKAkSLQoEbWV0YRgCIAEoCzIfLnNvbGRpZXIuY29tbW9uLnYxLlJlc291cmNlTWV0YRI/CgZmaWVsZHMYAyADKAsyLy5zb2xkaWVyLnByb2ZpbGUudjEuQ3VzdG9tZXJQcm9maWxlLkZpZWxkc0VudHJ5EjcKCmlkZW50aXRpZXMYBCADKAsyIy5zb2xkaWVyLnByb2ZpbGUudjEuQ2hhbm5lbElkZW50aXR5Ei0KCGNvbnNlbnRzGAUgAygLMhsuc29sZGllci5wcm9maWxlLnYxLkNvbnNlbnQSQQoSdmVyaWZpY2F0aW9uX2xldmVsGAYgASgOMiUuc29sZGllci5wcm9maWxlLnYxLlZlcmlmaWNhdGlvbkxldmVsEg8KB3ZlcnNpb24YByABKAMSFgoObWVyZ2VkX2ludG9faWQYCCABKAkaTwoLRmllbGRzRW50cnkSCwoDa2V5GAEgASgJEi8KBXZhbHVlGAIgASgLMiAuc29sZGllci5wcm9maWxlLnYxLlByb2ZpbGVGaWVsZDoCOAEiowMKDFByb2ZpbGVGaWVsZBIMCgRuYW1lGAEgASgJEiUKBXZhbHVlGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEi8KBnNvdXJjZRgDIAEoDjIfLnNvbGRpZXIucHJvZmlsZS52MS5GaWVsZFNvdXJjZRISCgpzZXNzaW9uX2lkGAQgASgJEhMKC3NjZW5hcmlvX2lkGAUgASgJEg8KB3N0ZXBfaWQYBiABKAkSEgoKY29uZmlkZW5jZRgHIAEoARI2Cgx2ZXJpZmljYXRpb24YCCABKAsyIC5zb2xkaWVyLnByb2ZpbGUudjEuVmVyaWZpY2F0aW9uEi8KC3JlY29yZGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCgdwZW5kaW5nGAsgAygLMiAuc29sZGllci5wcm9maWxlLnYxLlBlbmRpbmdGaWVsZBITCgtyZWNvcmRlZF9ieRgMIAEoCSK/AQoMUGVuZGluZ0ZpZWxkEiUKBXZhbHVlGAEgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEi8KBnNvdXJjZRgCIAEoDjIfLnNvbGRpZXIucHJvZmlsZS52MS5GaWVsZFNvdXJjZRISCgpjb25maWRlbmNlGAMgASgBEi8KC3JlY29yZGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzZXNzaW9uX2lkGAUgASgJIlIKDFZlcmlmaWNhdGlvbhIOCgZtZXRob2QYASABKAkSCgoCYnkYAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrMBCg9DaGFubmVsSWRlbnRpdHkSKwoHY2hhbm5lbBgBIAEoDjIaLnNvbGRpZXIuY29tbW9uLnYxLkNoYW5uZWwSEwoLZXh0ZXJuYWxfaWQYAiABKAkSLQoJbGlua2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1bmxpbmtlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAingEKB0NvbnNlbnQSDwoHcHVycG9zZRgBIAEoCRIPCgdncmFudGVkGAIgASgIEi4KCnZhbGlkX2Zyb20YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlY29yZGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghldmlkZW5jZRgFIAEoCSKuAQoFQXNzZXQSCgoCaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSDAoEa2luZBgDIAEoCRILCgN1cmkYBCABKAkSEAoIY2hlY2tzdW0YBSABKAwSEgoKbWVkaWFfdHlwZRgGIAEoCRISCgpzaXplX2J5dGVzGAcgASgDEi8KC3JlY29yZGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCrwAQoLRmllbGRTb3VyY2USHAoYRklFTERfU09VUkNFX1VOU1BFQ0lGSUVEEAASIAocRklFTERfU09VUkNFX1NZU1RFTV9JTkZFUlJFRBABEh4KGkZJRUxEX1NPVVJDRV9MTE1fRVhUUkFDVEVEEAISHgoaRklFTERfU09VUkNFX1VTRVJfUFJPVklERUQQAxIjCh9GSUVMRF9TT1VSQ0VfRE9DVU1FTlRfRVhUUkFDVEVEEAQSHAoYRklFTERfU09VUkNFX1RPT0xfUkVTVUxUEAUSHgoaRklFTERfU09VUkNFX0hVTUFOX0VOVEVSRUQQBir3AQoRVmVyaWZpY2F0aW9uTGV2ZWwSIgoeVkVSSUZJQ0FUSU9OX0xFVkVMX1VOU1BFQ0lGSUVEEAASIQodVkVSSUZJQ0FUSU9OX0xFVkVMX1VOVkVSSUZJRUQQARIlCiFWRVJJRklDQVRJT05fTEVWRUxfRU1BSUxfVkVSSUZJRUQQAhIlCiFWRVJJRklDQVRJT05fTEVWRUxfUEhPTkVfVkVSSUZJRUQQAxIoCiRWRVJJRklDQVRJT05fTEVWRUxfRE9DVU1FTlRfVkVSSUZJRUQQBBIjCh9WRVJJRklDQVRJT05fTEVWRUxfS1lDX0NPTVBMRVRFEAViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_common_v1_resource]);
+  fileDesc("CiBzb2xkaWVyL3Byb2ZpbGUvdjEvcHJvZmlsZS5wcm90bxISc29sZGllci5wcm9maWxlLnYxIsUDCg9DdXN0b21lclByb2ZpbGUSCgoCaWQYASABKAkSLQoEbWV0YRgCIAEoCzIfLnNvbGRpZXIuY29tbW9uLnYxLlJlc291cmNlTWV0YRI/CgZmaWVsZHMYAyADKAsyLy5zb2xkaWVyLnByb2ZpbGUudjEuQ3VzdG9tZXJQcm9maWxlLkZpZWxkc0VudHJ5EjcKCmlkZW50aXRpZXMYBCADKAsyIy5zb2xkaWVyLnByb2ZpbGUudjEuQ2hhbm5lbElkZW50aXR5Ei0KCGNvbnNlbnRzGAUgAygLMhsuc29sZGllci5wcm9maWxlLnYxLkNvbnNlbnQSQQoSdmVyaWZpY2F0aW9uX2xldmVsGAYgASgOMiUuc29sZGllci5wcm9maWxlLnYxLlZlcmlmaWNhdGlvbkxldmVsEg8KB3ZlcnNpb24YByABKAMSFgoObWVyZ2VkX2ludG9faWQYCCABKAkSEQoJYWxpYXNfaWRzGAkgAygJGk8KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRIvCgV2YWx1ZRgCIAEoCzIgLnNvbGRpZXIucHJvZmlsZS52MS5Qcm9maWxlRmllbGQ6AjgBIl8KBEFzT2YSKQoFdmFsaWQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHJlY29yZGVkGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKWBAoMUHJvZmlsZUZpZWxkEgwKBG5hbWUYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSLwoGc291cmNlGAMgASgOMh8uc29sZGllci5wcm9maWxlLnYxLkZpZWxkU291cmNlEhIKCnNlc3Npb25faWQYBCABKAkSEwoLc2NlbmFyaW9faWQYBSABKAkSDwoHc3RlcF9pZBgGIAEoCRISCgpjb25maWRlbmNlGAcgASgBEjYKDHZlcmlmaWNhdGlvbhgIIAEoCzIgLnNvbGRpZXIucHJvZmlsZS52MS5WZXJpZmljYXRpb24SLwoLcmVjb3JkZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKB3BlbmRpbmcYCyADKAsyIC5zb2xkaWVyLnByb2ZpbGUudjEuUGVuZGluZ0ZpZWxkEhMKC3JlY29yZGVkX2J5GAwgASgJEi4KCnZhbGlkX2Zyb20YDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHZhbGlkX3RvGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtjdXN0b21lcl9pZBgPIAEoCSK/AQoMUGVuZGluZ0ZpZWxkEiUKBXZhbHVlGAEgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEi8KBnNvdXJjZRgCIAEoDjIfLnNvbGRpZXIucHJvZmlsZS52MS5GaWVsZFNvdXJjZRISCgpjb25maWRlbmNlGAMgASgBEi8KC3JlY29yZGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzZXNzaW9uX2lkGAUgASgJIlIKDFZlcmlmaWNhdGlvbhIOCgZtZXRob2QYASABKAkSCgoCYnkYAiABKAkSJgoCYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrMBCg9DaGFubmVsSWRlbnRpdHkSKwoHY2hhbm5lbBgBIAEoDjIaLnNvbGRpZXIuY29tbW9uLnYxLkNoYW5uZWwSEwoLZXh0ZXJuYWxfaWQYAiABKAkSLQoJbGlua2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1bmxpbmtlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAingEKB0NvbnNlbnQSDwoHcHVycG9zZRgBIAEoCRIPCgdncmFudGVkGAIgASgIEi4KCnZhbGlkX2Zyb20YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlY29yZGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghldmlkZW5jZRgFIAEoCSKIAgoFQXNzZXQSCgoCaWQYASABKAkSEwoLY3VzdG9tZXJfaWQYAiABKAkSDAoEa2luZBgDIAEoCRILCgN1cmkYBCABKAkSEAoIY2hlY2tzdW0YBSABKAwSEgoKbWVkaWFfdHlwZRgGIAEoCRISCgpzaXplX2J5dGVzGAcgASgDEi8KC3JlY29yZGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgZzb3VyY2UYCSABKA4yHy5zb2xkaWVyLnByb2ZpbGUudjEuRmllbGRTb3VyY2USEgoKc2Vzc2lvbl9pZBgKIAEoCRITCgtyZWNvcmRlZF9ieRgLIAEoCSrwAQoLRmllbGRTb3VyY2USHAoYRklFTERfU09VUkNFX1VOU1BFQ0lGSUVEEAASIAocRklFTERfU09VUkNFX1NZU1RFTV9JTkZFUlJFRBABEh4KGkZJRUxEX1NPVVJDRV9MTE1fRVhUUkFDVEVEEAISHgoaRklFTERfU09VUkNFX1VTRVJfUFJPVklERUQQAxIjCh9GSUVMRF9TT1VSQ0VfRE9DVU1FTlRfRVhUUkFDVEVEEAQSHAoYRklFTERfU09VUkNFX1RPT0xfUkVTVUxUEAUSHgoaRklFTERfU09VUkNFX0hVTUFOX0VOVEVSRUQQBir3AQoRVmVyaWZpY2F0aW9uTGV2ZWwSIgoeVkVSSUZJQ0FUSU9OX0xFVkVMX1VOU1BFQ0lGSUVEEAASIQodVkVSSUZJQ0FUSU9OX0xFVkVMX1VOVkVSSUZJRUQQARIlCiFWRVJJRklDQVRJT05fTEVWRUxfRU1BSUxfVkVSSUZJRUQQAhIlCiFWRVJJRklDQVRJT05fTEVWRUxfUEhPTkVfVkVSSUZJRUQQAxIoCiRWRVJJRklDQVRJT05fTEVWRUxfRE9DVU1FTlRfVkVSSUZJRUQQBBIjCh9WRVJJRklDQVRJT05fTEVWRUxfS1lDX0NPTVBMRVRFEAViBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_common_v1_resource]);
 
 /**
  * CustomerProfile is what is known of one customer, across sessions and channels.
@@ -77,6 +77,13 @@ export type CustomerProfile = Message<"soldier.profile.v1.CustomerProfile"> & {
    * @generated from field: string merged_into_id = 8;
    */
   mergedIntoId: string;
+
+  /**
+   * Customers that were merged into this one: what is said of them is said of it.
+   *
+   * @generated from field: repeated string alias_ids = 9;
+   */
+  aliasIds: string[];
 };
 
 /**
@@ -85,6 +92,34 @@ export type CustomerProfile = Message<"soldier.profile.v1.CustomerProfile"> & {
  */
 export const CustomerProfileSchema: GenMessage<CustomerProfile> = /*@__PURE__*/
   messageDesc(file_soldier_profile_v1_profile, 0);
+
+/**
+ * AsOf is a point on both axes of time.
+ *
+ * @generated from message soldier.profile.v1.AsOf
+ */
+export type AsOf = Message<"soldier.profile.v1.AsOf"> & {
+  /**
+   * What was true in the world then; unset: now.
+   *
+   * @generated from field: google.protobuf.Timestamp valid = 1;
+   */
+  valid?: Timestamp | undefined;
+
+  /**
+   * As it was known to us then; unset: as it is known now.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded = 2;
+   */
+  recorded?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message soldier.profile.v1.AsOf.
+ * Use `create(AsOfSchema)` to create a new message.
+ */
+export const AsOfSchema: GenMessage<AsOf> = /*@__PURE__*/
+  messageDesc(file_soldier_profile_v1_profile, 1);
 
 /**
  * ProfileField is a value with its provenance.
@@ -175,6 +210,27 @@ export type ProfileField = Message<"soldier.profile.v1.ProfileField"> & {
    * @generated from field: string recorded_by = 12;
    */
   recordedBy: string;
+
+  /**
+   * True from here on.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_from = 13;
+   */
+  validFrom?: Timestamp | undefined;
+
+  /**
+   * Until then; unset: until something else is.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_to = 14;
+   */
+  validTo?: Timestamp | undefined;
+
+  /**
+   * The customer it was said about, which may have been merged into this one since.
+   *
+   * @generated from field: string customer_id = 15;
+   */
+  customerId: string;
 };
 
 /**
@@ -182,7 +238,7 @@ export type ProfileField = Message<"soldier.profile.v1.ProfileField"> & {
  * Use `create(ProfileFieldSchema)` to create a new message.
  */
 export const ProfileFieldSchema: GenMessage<ProfileField> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile, 1);
+  messageDesc(file_soldier_profile_v1_profile, 2);
 
 /**
  * PendingField is a claim that a verified value stands against.
@@ -231,7 +287,7 @@ export type PendingField = Message<"soldier.profile.v1.PendingField"> & {
  * Use `create(PendingFieldSchema)` to create a new message.
  */
 export const PendingFieldSchema: GenMessage<PendingField> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile, 2);
+  messageDesc(file_soldier_profile_v1_profile, 3);
 
 /**
  * Verification says how a value was checked.
@@ -266,7 +322,7 @@ export type Verification = Message<"soldier.profile.v1.Verification"> & {
  * Use `create(VerificationSchema)` to create a new message.
  */
 export const VerificationSchema: GenMessage<Verification> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile, 3);
+  messageDesc(file_soldier_profile_v1_profile, 4);
 
 /**
  * ChannelIdentity is a customer's name on a channel. It belongs to one customer at any instant.
@@ -308,7 +364,7 @@ export type ChannelIdentity = Message<"soldier.profile.v1.ChannelIdentity"> & {
  * Use `create(ChannelIdentitySchema)` to create a new message.
  */
 export const ChannelIdentitySchema: GenMessage<ChannelIdentity> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile, 4);
+  messageDesc(file_soldier_profile_v1_profile, 5);
 
 /**
  * Consent is a customer's word on one purpose. Append-only; the last one counts.
@@ -357,7 +413,7 @@ export type Consent = Message<"soldier.profile.v1.Consent"> & {
  * Use `create(ConsentSchema)` to create a new message.
  */
 export const ConsentSchema: GenMessage<Consent> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile, 5);
+  messageDesc(file_soldier_profile_v1_profile, 6);
 
 /**
  * Asset is a file of a customer, held elsewhere.
@@ -420,6 +476,27 @@ export type Asset = Message<"soldier.profile.v1.Asset"> & {
    * @generated from field: google.protobuf.Timestamp recorded_at = 8;
    */
   recordedAt?: Timestamp | undefined;
+
+  /**
+   * Where it came from.
+   *
+   * @generated from field: soldier.profile.v1.FieldSource source = 9;
+   */
+  source: FieldSource;
+
+  /**
+   * The session that it came from.
+   *
+   * @generated from field: string session_id = 10;
+   */
+  sessionId: string;
+
+  /**
+   * Who stored it. Written by the service.
+   *
+   * @generated from field: string recorded_by = 11;
+   */
+  recordedBy: string;
 };
 
 /**
@@ -427,7 +504,7 @@ export type Asset = Message<"soldier.profile.v1.Asset"> & {
  * Use `create(AssetSchema)` to create a new message.
  */
 export const AssetSchema: GenMessage<Asset> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile, 6);
+  messageDesc(file_soldier_profile_v1_profile, 7);
 
 /**
  * FieldSource is where a value came from, the weakest first.

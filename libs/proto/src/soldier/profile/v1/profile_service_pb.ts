@@ -13,7 +13,7 @@ import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bu
 import { file_soldier_common_v1_access } from "../../common/v1/access_pb.ts";
 import type { Channel } from "../../common/v1/resource_pb.ts";
 import { file_soldier_common_v1_resource } from "../../common/v1/resource_pb.ts";
-import type { Asset, Consent, CustomerProfile, FieldSource, ProfileField, Verification } from "./profile_pb.ts";
+import type { AsOf, Asset, Consent, CustomerProfile, FieldSource, ProfileField, Verification } from "./profile_pb.ts";
 import { file_soldier_profile_v1_profile } from "./profile_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -21,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file soldier/profile/v1/profile_service.proto.
  */
 export const file_soldier_profile_v1_profile_service: GenFile = /*@__PURE__*/
-  fileDesc("Cihzb2xkaWVyL3Byb2ZpbGUvdjEvcHJvZmlsZV9zZXJ2aWNlLnByb3RvEhJzb2xkaWVyLnByb2ZpbGUudjEidQoZR2V0T3JDcmVhdGVQcm9maWxlUmVxdWVzdBI3CgdjaGFubmVsGAEgASgOMhouc29sZGllci5jb21tb24udjEuQ2hhbm5lbEIKukgHggEEEAEgABIfCgtleHRlcm5hbF9pZBgCIAEoCUIKukgHcgUQARiAAiJjChpHZXRPckNyZWF0ZVByb2ZpbGVSZXNwb25zZRI0Cgdwcm9maWxlGAEgASgLMiMuc29sZGllci5wcm9maWxlLnYxLkN1c3RvbWVyUHJvZmlsZRIPCgdjcmVhdGVkGAIgASgIIjIKEUdldFByb2ZpbGVSZXF1ZXN0Eh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyA7ABASJKChJHZXRQcm9maWxlUmVzcG9uc2USNAoHcHJvZmlsZRgBIAEoCzIjLnNvbGRpZXIucHJvZmlsZS52MS5DdXN0b21lclByb2ZpbGUiNQoUUmVjYWxsUHJvZmlsZVJlcXVlc3QSHQoLY3VzdG9tZXJfaWQYASABKAlCCLpIBXIDsAEBIk0KFVJlY2FsbFByb2ZpbGVSZXNwb25zZRI0Cgdwcm9maWxlGAEgASgLMiMuc29sZGllci5wcm9maWxlLnYxLkN1c3RvbWVyUHJvZmlsZSJIChNMaXN0UHJvZmlsZXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABISCgpwYWdlX3Rva2VuGAIgASgJImYKFExpc3RQcm9maWxlc1Jlc3BvbnNlEjUKCHByb2ZpbGVzGAEgAygLMiMuc29sZGllci5wcm9maWxlLnYxLkN1c3RvbWVyUHJvZmlsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkivgMKElVwZGF0ZUZpZWxkUmVxdWVzdBIdCgtjdXN0b21lcl9pZBgBIAEoCUIIukgFcgOwAQESKwoEbmFtZRgCIAEoCUIdukgachgyFl5bYS16XVthLXowLTlfXXswLDYyfSQSLQoFdmFsdWUYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVCBrpIA8gBARI7CgZzb3VyY2UYBCABKA4yHy5zb2xkaWVyLnByb2ZpbGUudjEuRmllbGRTb3VyY2VCCrpIB4IBBBABIAASKwoKY29uZmlkZW5jZRgFIAEoAUIXukgUEhIZAAAAAAAA8D8pAAAAAAAAAAASNgoMdmVyaWZpY2F0aW9uGAYgASgLMiAuc29sZGllci5wcm9maWxlLnYxLlZlcmlmaWNhdGlvbhIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzZXNzaW9uX2lkGAggASgJEhMKC3NjZW5hcmlvX2lkGAkgASgJEg8KB3N0ZXBfaWQYCiABKAkSIQoPaWRlbXBvdGVuY3lfa2V5GAsgASgJQgi6SAVyAxjIASJXChNVcGRhdGVGaWVsZFJlc3BvbnNlEi8KBWZpZWxkGAEgASgLMiAuc29sZGllci5wcm9maWxlLnYxLlByb2ZpbGVGaWVsZBIPCgdhcHBsaWVkGAIgASgIIoIBChdMaXN0RmllbGRIaXN0b3J5UmVxdWVzdBIdCgtjdXN0b21lcl9pZBgBIAEoCUIIukgFcgOwAQESFQoEbmFtZRgCIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgEIAEoCSJlChhMaXN0RmllbGRIaXN0b3J5UmVzcG9uc2USMAoGdmFsdWVzGAEgAygLMiAuc29sZGllci5wcm9maWxlLnYxLlByb2ZpbGVGaWVsZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijgEKE0xpbmtJZGVudGl0eVJlcXVlc3QSHQoLY3VzdG9tZXJfaWQYASABKAlCCLpIBXIDsAEBEjcKB2NoYW5uZWwYAiABKA4yGi5zb2xkaWVyLmNvbW1vbi52MS5DaGFubmVsQgq6SAeCAQQQASAAEh8KC2V4dGVybmFsX2lkGAMgASgJQgq6SAdyBRABGIACIkwKFExpbmtJZGVudGl0eVJlc3BvbnNlEjQKB3Byb2ZpbGUYASABKAsyIy5zb2xkaWVyLnByb2ZpbGUudjEuQ3VzdG9tZXJQcm9maWxlInAKFE1lcmdlUHJvZmlsZXNSZXF1ZXN0EiIKEGZyb21fY3VzdG9tZXJfaWQYASABKAlCCLpIBXIDsAEBEiIKEGludG9fY3VzdG9tZXJfaWQYAiABKAlCCLpIBXIDsAEBEhAKCGV2aWRlbmNlGAMgASgJIl8KFU1lcmdlUHJvZmlsZXNSZXNwb25zZRI0Cgdwcm9maWxlGAEgASgLMiMuc29sZGllci5wcm9maWxlLnYxLkN1c3RvbWVyUHJvZmlsZRIQCghtZXJnZV9pZBgCIAEoCSI0ChZVbm1lcmdlUHJvZmlsZXNSZXF1ZXN0EhoKCG1lcmdlX2lkGAEgASgJQgi6SAVyA7ABASJQChdVbm1lcmdlUHJvZmlsZXNSZXNwb25zZRI1Cghwcm9maWxlcxgBIAMoCzIjLnNvbGRpZXIucHJvZmlsZS52MS5DdXN0b21lclByb2ZpbGUiawoUUmVjb3JkQ29uc2VudFJlcXVlc3QSHQoLY3VzdG9tZXJfaWQYASABKAlCCLpIBXIDsAEBEjQKB2NvbnNlbnQYAiABKAsyGy5zb2xkaWVyLnByb2ZpbGUudjEuQ29uc2VudEIGukgDyAEBIkYKFVJlY29yZENvbnNlbnRSZXNwb25zZRItCghjb25zZW50cxgBIAMoCzIbLnNvbGRpZXIucHJvZmlsZS52MS5Db25zZW50ImIKD0FkZEFzc2V0UmVxdWVzdBIdCgtjdXN0b21lcl9pZBgBIAEoCUIIukgFcgOwAQESMAoFYXNzZXQYAiABKAsyGS5zb2xkaWVyLnByb2ZpbGUudjEuQXNzZXRCBrpIA8gBASI8ChBBZGRBc3NldFJlc3BvbnNlEigKBWFzc2V0GAEgASgLMhkuc29sZGllci5wcm9maWxlLnYxLkFzc2V0ImUKEUxpc3RBc3NldHNSZXF1ZXN0Eh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyA7ABARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgDIAEoCSJYChJMaXN0QXNzZXRzUmVzcG9uc2USKQoGYXNzZXRzGAEgAygLMhkuc29sZGllci5wcm9maWxlLnYxLkFzc2V0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJFChNFcmFzZVByb2ZpbGVSZXF1ZXN0Eh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyA7ABARIPCgdkcnlfcnVuGAIgASgIIosBChRFcmFzZVByb2ZpbGVSZXNwb25zZRJECgZlcmFzZWQYASADKAsyNC5zb2xkaWVyLnByb2ZpbGUudjEuRXJhc2VQcm9maWxlUmVzcG9uc2UuRXJhc2VkRW50cnkaLQoLRXJhc2VkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ATK9DwoOUHJvZmlsZVNlcnZpY2USeAoSR2V0T3JDcmVhdGVQcm9maWxlEi0uc29sZGllci5wcm9maWxlLnYxLkdldE9yQ3JlYXRlUHJvZmlsZVJlcXVlc3QaLi5zb2xkaWVyLnByb2ZpbGUudjEuR2V0T3JDcmVhdGVQcm9maWxlUmVzcG9uc2UiA5ACAhKPAQoKR2V0UHJvZmlsZRIlLnNvbGRpZXIucHJvZmlsZS52MS5HZXRQcm9maWxlUmVxdWVzdBomLnNvbGRpZXIucHJvZmlsZS52MS5HZXRQcm9maWxlUmVzcG9uc2UiMpACAerHGAhvcGVyYXRvcoLT5JMCHRIbL3YxL2N1c3RvbWVycy97Y3VzdG9tZXJfaWR9EmkKDVJlY2FsbFByb2ZpbGUSKC5zb2xkaWVyLnByb2ZpbGUudjEuUmVjYWxsUHJvZmlsZVJlcXVlc3QaKS5zb2xkaWVyLnByb2ZpbGUudjEuUmVjYWxsUHJvZmlsZVJlc3BvbnNlIgOQAgEShwEKDExpc3RQcm9maWxlcxInLnNvbGRpZXIucHJvZmlsZS52MS5MaXN0UHJvZmlsZXNSZXF1ZXN0Giguc29sZGllci5wcm9maWxlLnYxLkxpc3RQcm9maWxlc1Jlc3BvbnNlIiSQAgHqxxgIb3BlcmF0b3KC0+STAg8SDS92MS9jdXN0b21lcnMSowEKC1VwZGF0ZUZpZWxkEiYuc29sZGllci5wcm9maWxlLnYxLlVwZGF0ZUZpZWxkUmVxdWVzdBonLnNvbGRpZXIucHJvZmlsZS52MS5VcGRhdGVGaWVsZFJlc3BvbnNlIkOQAgLqxxgIb3BlcmF0b3KC0+STAi46ASoaKS92MS9jdXN0b21lcnMve2N1c3RvbWVyX2lkfS9maWVsZHMve25hbWV9ErcBChBMaXN0RmllbGRIaXN0b3J5Eisuc29sZGllci5wcm9maWxlLnYxLkxpc3RGaWVsZEhpc3RvcnlSZXF1ZXN0Giwuc29sZGllci5wcm9maWxlLnYxLkxpc3RGaWVsZEhpc3RvcnlSZXNwb25zZSJIkAIB6scYCG9wZXJhdG9ygtPkkwIzEjEvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0vZmllbGRzL3tuYW1lfS9oaXN0b3J5EqMBCgxMaW5rSWRlbnRpdHkSJy5zb2xkaWVyLnByb2ZpbGUudjEuTGlua0lkZW50aXR5UmVxdWVzdBooLnNvbGRpZXIucHJvZmlsZS52MS5MaW5rSWRlbnRpdHlSZXNwb25zZSJAkAIC6scYCG9wZXJhdG9ygtPkkwIrOgEqIiYvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0vaWRlbnRpdGllcxKTAQoNTWVyZ2VQcm9maWxlcxIoLnNvbGRpZXIucHJvZmlsZS52MS5NZXJnZVByb2ZpbGVzUmVxdWVzdBopLnNvbGRpZXIucHJvZmlsZS52MS5NZXJnZVByb2ZpbGVzUmVzcG9uc2UiLZACAurHGAhvcGVyYXRvcoLT5JMCGDoBKiITL3YxL2N1c3RvbWVyczptZXJnZRKbAQoPVW5tZXJnZVByb2ZpbGVzEiouc29sZGllci5wcm9maWxlLnYxLlVubWVyZ2VQcm9maWxlc1JlcXVlc3QaKy5zb2xkaWVyLnByb2ZpbGUudjEuVW5tZXJnZVByb2ZpbGVzUmVzcG9uc2UiL5ACAurHGAhvcGVyYXRvcoLT5JMCGjoBKiIVL3YxL2N1c3RvbWVyczp1bm1lcmdlEqQBCg1SZWNvcmRDb25zZW50Eiguc29sZGllci5wcm9maWxlLnYxLlJlY29yZENvbnNlbnRSZXF1ZXN0Gikuc29sZGllci5wcm9maWxlLnYxLlJlY29yZENvbnNlbnRSZXNwb25zZSI+kAIC6scYCG9wZXJhdG9ygtPkkwIpOgEqIiQvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0vY29uc2VudHMSlwEKCEFkZEFzc2V0EiMuc29sZGllci5wcm9maWxlLnYxLkFkZEFzc2V0UmVxdWVzdBokLnNvbGRpZXIucHJvZmlsZS52MS5BZGRBc3NldFJlc3BvbnNlIkCQAgLqxxgIb3BlcmF0b3KC0+STAis6BWFzc2V0IiIvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0vYXNzZXRzEpYBCgpMaXN0QXNzZXRzEiUuc29sZGllci5wcm9maWxlLnYxLkxpc3RBc3NldHNSZXF1ZXN0GiYuc29sZGllci5wcm9maWxlLnYxLkxpc3RBc3NldHNSZXNwb25zZSI5kAIB6scYCG9wZXJhdG9ygtPkkwIkEiIvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0vYXNzZXRzEpUBCgxFcmFzZVByb2ZpbGUSJy5zb2xkaWVyLnByb2ZpbGUudjEuRXJhc2VQcm9maWxlUmVxdWVzdBooLnNvbGRpZXIucHJvZmlsZS52MS5FcmFzZVByb2ZpbGVSZXNwb25zZSIykAIC6scYCG9wZXJhdG9ygtPkkwIdKhsvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH1iBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_common_v1_access, file_soldier_common_v1_resource, file_soldier_profile_v1_profile]);
+  fileDesc("Cihzb2xkaWVyL3Byb2ZpbGUvdjEvcHJvZmlsZV9zZXJ2aWNlLnByb3RvEhJzb2xkaWVyLnByb2ZpbGUudjEidQoZR2V0T3JDcmVhdGVQcm9maWxlUmVxdWVzdBI3CgdjaGFubmVsGAEgASgOMhouc29sZGllci5jb21tb24udjEuQ2hhbm5lbEIKukgHggEEEAEgABIfCgtleHRlcm5hbF9pZBgCIAEoCUIKukgHcgUQARiAAiJjChpHZXRPckNyZWF0ZVByb2ZpbGVSZXNwb25zZRI0Cgdwcm9maWxlGAEgASgLMiMuc29sZGllci5wcm9maWxlLnYxLkN1c3RvbWVyUHJvZmlsZRIPCgdjcmVhdGVkGAIgASgIIlsKEUdldFByb2ZpbGVSZXF1ZXN0Eh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyA7ABARInCgVhc19vZhgCIAEoCzIYLnNvbGRpZXIucHJvZmlsZS52MS5Bc09mIkoKEkdldFByb2ZpbGVSZXNwb25zZRI0Cgdwcm9maWxlGAEgASgLMiMuc29sZGllci5wcm9maWxlLnYxLkN1c3RvbWVyUHJvZmlsZSI1ChRSZWNhbGxQcm9maWxlUmVxdWVzdBIdCgtjdXN0b21lcl9pZBgBIAEoCUIIukgFcgOwAQEiTQoVUmVjYWxsUHJvZmlsZVJlc3BvbnNlEjQKB3Byb2ZpbGUYASABKAsyIy5zb2xkaWVyLnByb2ZpbGUudjEuQ3VzdG9tZXJQcm9maWxlIkgKE0xpc3RQcm9maWxlc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEhIKCnBhZ2VfdG9rZW4YAiABKAkiZgoUTGlzdFByb2ZpbGVzUmVzcG9uc2USNQoIcHJvZmlsZXMYASADKAsyIy5zb2xkaWVyLnByb2ZpbGUudjEuQ3VzdG9tZXJQcm9maWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKcBAoSVXBkYXRlRmllbGRSZXF1ZXN0Eh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyA7ABARIrCgRuYW1lGAIgASgJQh26SBpyGDIWXlthLXpdW2EtejAtOV9dezAsNjJ9JBItCgV2YWx1ZRgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZUIGukgDyAEBEjsKBnNvdXJjZRgEIAEoDjIfLnNvbGRpZXIucHJvZmlsZS52MS5GaWVsZFNvdXJjZUIKukgHggEEEAEgABIrCgpjb25maWRlbmNlGAUgASgBQhe6SBQSEhkAAAAAAADwPykAAAAAAAAAABI2Cgx2ZXJpZmljYXRpb24YBiABKAsyIC5zb2xkaWVyLnByb2ZpbGUudjEuVmVyaWZpY2F0aW9uEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnNlc3Npb25faWQYCCABKAkSEwoLc2NlbmFyaW9faWQYCSABKAkSDwoHc3RlcF9pZBgKIAEoCRIhCg9pZGVtcG90ZW5jeV9rZXkYCyABKAlCCLpIBXIDGMgBEi4KCnZhbGlkX2Zyb20YDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCHZhbGlkX3RvGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJXChNVcGRhdGVGaWVsZFJlc3BvbnNlEi8KBWZpZWxkGAEgASgLMiAuc29sZGllci5wcm9maWxlLnYxLlByb2ZpbGVGaWVsZBIPCgdhcHBsaWVkGAIgASgIIrABChdMaXN0RmllbGRIaXN0b3J5UmVxdWVzdBIdCgtjdXN0b21lcl9pZBgBIAEoCUIIukgFcgOwAQESFQoEbmFtZRgCIAEoCUIHukgEcgIQARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgEIAEoCRIsCghyZWNvcmRlZBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZQoYTGlzdEZpZWxkSGlzdG9yeVJlc3BvbnNlEjAKBnZhbHVlcxgBIAMoCzIgLnNvbGRpZXIucHJvZmlsZS52MS5Qcm9maWxlRmllbGQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpwBChNMaW5rSWRlbnRpdHlSZXF1ZXN0Eh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyA7ABARI3CgdjaGFubmVsGAIgASgOMhouc29sZGllci5jb21tb24udjEuQ2hhbm5lbEIKukgHggEEEAEgABIfCgtleHRlcm5hbF9pZBgDIAEoCUIKukgHcgUQARiAAhIMCgRtb3ZlGAQgASgIIkwKFExpbmtJZGVudGl0eVJlc3BvbnNlEjQKB3Byb2ZpbGUYASABKAsyIy5zb2xkaWVyLnByb2ZpbGUudjEuQ3VzdG9tZXJQcm9maWxlIpABChVVbmxpbmtJZGVudGl0eVJlcXVlc3QSHQoLY3VzdG9tZXJfaWQYASABKAlCCLpIBXIDsAEBEjcKB2NoYW5uZWwYAiABKA4yGi5zb2xkaWVyLmNvbW1vbi52MS5DaGFubmVsQgq6SAeCAQQQASAAEh8KC2V4dGVybmFsX2lkGAMgASgJQgq6SAdyBRABGIACIk4KFlVubGlua0lkZW50aXR5UmVzcG9uc2USNAoHcHJvZmlsZRgBIAEoCzIjLnNvbGRpZXIucHJvZmlsZS52MS5DdXN0b21lclByb2ZpbGUiegoUTWVyZ2VQcm9maWxlc1JlcXVlc3QSIgoQZnJvbV9jdXN0b21lcl9pZBgBIAEoCUIIukgFcgOwAQESIgoQaW50b19jdXN0b21lcl9pZBgCIAEoCUIIukgFcgOwAQESGgoIZXZpZGVuY2UYAyABKAlCCLpIBXIDGNAPIl8KFU1lcmdlUHJvZmlsZXNSZXNwb25zZRI0Cgdwcm9maWxlGAEgASgLMiMuc29sZGllci5wcm9maWxlLnYxLkN1c3RvbWVyUHJvZmlsZRIQCghtZXJnZV9pZBgCIAEoCSI0ChZVbm1lcmdlUHJvZmlsZXNSZXF1ZXN0EhoKCG1lcmdlX2lkGAEgASgJQgi6SAVyA7ABASJQChdVbm1lcmdlUHJvZmlsZXNSZXNwb25zZRI1Cghwcm9maWxlcxgBIAMoCzIjLnNvbGRpZXIucHJvZmlsZS52MS5DdXN0b21lclByb2ZpbGUiawoUUmVjb3JkQ29uc2VudFJlcXVlc3QSHQoLY3VzdG9tZXJfaWQYASABKAlCCLpIBXIDsAEBEjQKB2NvbnNlbnQYAiABKAsyGy5zb2xkaWVyLnByb2ZpbGUudjEuQ29uc2VudEIGukgDyAEBIkYKFVJlY29yZENvbnNlbnRSZXNwb25zZRItCghjb25zZW50cxgBIAMoCzIbLnNvbGRpZXIucHJvZmlsZS52MS5Db25zZW50ImIKD0FkZEFzc2V0UmVxdWVzdBIdCgtjdXN0b21lcl9pZBgBIAEoCUIIukgFcgOwAQESMAoFYXNzZXQYAiABKAsyGS5zb2xkaWVyLnByb2ZpbGUudjEuQXNzZXRCBrpIA8gBASI8ChBBZGRBc3NldFJlc3BvbnNlEigKBWFzc2V0GAEgASgLMhkuc29sZGllci5wcm9maWxlLnYxLkFzc2V0ImUKEUxpc3RBc3NldHNSZXF1ZXN0Eh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyA7ABARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGPQDKAASEgoKcGFnZV90b2tlbhgDIAEoCSJYChJMaXN0QXNzZXRzUmVzcG9uc2USKQoGYXNzZXRzGAEgAygLMhkuc29sZGllci5wcm9maWxlLnYxLkFzc2V0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJFChNFcmFzZVByb2ZpbGVSZXF1ZXN0Eh0KC2N1c3RvbWVyX2lkGAEgASgJQgi6SAVyA7ABARIPCgdkcnlfcnVuGAIgASgIIugBChRFcmFzZVByb2ZpbGVSZXNwb25zZRJECgZlcmFzZWQYASADKAsyNC5zb2xkaWVyLnByb2ZpbGUudjEuRXJhc2VQcm9maWxlUmVzcG9uc2UuRXJhc2VkRW50cnkSFgoOY2VydGlmaWNhdGVfaWQYAiABKAkSFAoMY3VzdG9tZXJfaWRzGAMgAygJEi0KCWVyYXNlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLRXJhc2VkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgDOgI4ASJCChJFcmFzZU9yaWdpblJlcXVlc3QSGwoKc2Vzc2lvbl9pZBgBIAEoCUIHukgEcgIQARIPCgdkcnlfcnVuGAIgASgIIokBChNFcmFzZU9yaWdpblJlc3BvbnNlEkMKBmVyYXNlZBgBIAMoCzIzLnNvbGRpZXIucHJvZmlsZS52MS5FcmFzZU9yaWdpblJlc3BvbnNlLkVyYXNlZEVudHJ5Gi0KC0VyYXNlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAzoCOAEy1REKDlByb2ZpbGVTZXJ2aWNlEngKEkdldE9yQ3JlYXRlUHJvZmlsZRItLnNvbGRpZXIucHJvZmlsZS52MS5HZXRPckNyZWF0ZVByb2ZpbGVSZXF1ZXN0Gi4uc29sZGllci5wcm9maWxlLnYxLkdldE9yQ3JlYXRlUHJvZmlsZVJlc3BvbnNlIgOQAgISjwEKCkdldFByb2ZpbGUSJS5zb2xkaWVyLnByb2ZpbGUudjEuR2V0UHJvZmlsZVJlcXVlc3QaJi5zb2xkaWVyLnByb2ZpbGUudjEuR2V0UHJvZmlsZVJlc3BvbnNlIjKQAgHqxxgIb3BlcmF0b3KC0+STAh0SGy92MS9jdXN0b21lcnMve2N1c3RvbWVyX2lkfRJpCg1SZWNhbGxQcm9maWxlEiguc29sZGllci5wcm9maWxlLnYxLlJlY2FsbFByb2ZpbGVSZXF1ZXN0Gikuc29sZGllci5wcm9maWxlLnYxLlJlY2FsbFByb2ZpbGVSZXNwb25zZSIDkAIBEocBCgxMaXN0UHJvZmlsZXMSJy5zb2xkaWVyLnByb2ZpbGUudjEuTGlzdFByb2ZpbGVzUmVxdWVzdBooLnNvbGRpZXIucHJvZmlsZS52MS5MaXN0UHJvZmlsZXNSZXNwb25zZSIkkAIB6scYCG9wZXJhdG9ygtPkkwIPEg0vdjEvY3VzdG9tZXJzEqMBCgtVcGRhdGVGaWVsZBImLnNvbGRpZXIucHJvZmlsZS52MS5VcGRhdGVGaWVsZFJlcXVlc3QaJy5zb2xkaWVyLnByb2ZpbGUudjEuVXBkYXRlRmllbGRSZXNwb25zZSJDkAIC6scYCG9wZXJhdG9ygtPkkwIuOgEqGikvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0vZmllbGRzL3tuYW1lfRK3AQoQTGlzdEZpZWxkSGlzdG9yeRIrLnNvbGRpZXIucHJvZmlsZS52MS5MaXN0RmllbGRIaXN0b3J5UmVxdWVzdBosLnNvbGRpZXIucHJvZmlsZS52MS5MaXN0RmllbGRIaXN0b3J5UmVzcG9uc2UiSJACAerHGAhvcGVyYXRvcoLT5JMCMxIxL3YxL2N1c3RvbWVycy97Y3VzdG9tZXJfaWR9L2ZpZWxkcy97bmFtZX0vaGlzdG9yeRKjAQoMTGlua0lkZW50aXR5Eicuc29sZGllci5wcm9maWxlLnYxLkxpbmtJZGVudGl0eVJlcXVlc3QaKC5zb2xkaWVyLnByb2ZpbGUudjEuTGlua0lkZW50aXR5UmVzcG9uc2UiQJACAurHGAhvcGVyYXRvcoLT5JMCKzoBKiImL3YxL2N1c3RvbWVycy97Y3VzdG9tZXJfaWR9L2lkZW50aXRpZXMSsAEKDlVubGlua0lkZW50aXR5Eikuc29sZGllci5wcm9maWxlLnYxLlVubGlua0lkZW50aXR5UmVxdWVzdBoqLnNvbGRpZXIucHJvZmlsZS52MS5VbmxpbmtJZGVudGl0eVJlc3BvbnNlIkeQAgLqxxgIb3BlcmF0b3KC0+STAjI6ASoiLS92MS9jdXN0b21lcnMve2N1c3RvbWVyX2lkfS9pZGVudGl0aWVzOnVubGluaxKTAQoNTWVyZ2VQcm9maWxlcxIoLnNvbGRpZXIucHJvZmlsZS52MS5NZXJnZVByb2ZpbGVzUmVxdWVzdBopLnNvbGRpZXIucHJvZmlsZS52MS5NZXJnZVByb2ZpbGVzUmVzcG9uc2UiLZACAurHGAhvcGVyYXRvcoLT5JMCGDoBKiITL3YxL2N1c3RvbWVyczptZXJnZRKbAQoPVW5tZXJnZVByb2ZpbGVzEiouc29sZGllci5wcm9maWxlLnYxLlVubWVyZ2VQcm9maWxlc1JlcXVlc3QaKy5zb2xkaWVyLnByb2ZpbGUudjEuVW5tZXJnZVByb2ZpbGVzUmVzcG9uc2UiL5ACAurHGAhvcGVyYXRvcoLT5JMCGjoBKiIVL3YxL2N1c3RvbWVyczp1bm1lcmdlEqQBCg1SZWNvcmRDb25zZW50Eiguc29sZGllci5wcm9maWxlLnYxLlJlY29yZENvbnNlbnRSZXF1ZXN0Gikuc29sZGllci5wcm9maWxlLnYxLlJlY29yZENvbnNlbnRSZXNwb25zZSI+kAIC6scYCG9wZXJhdG9ygtPkkwIpOgEqIiQvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0vY29uc2VudHMSlwEKCEFkZEFzc2V0EiMuc29sZGllci5wcm9maWxlLnYxLkFkZEFzc2V0UmVxdWVzdBokLnNvbGRpZXIucHJvZmlsZS52MS5BZGRBc3NldFJlc3BvbnNlIkCQAgLqxxgIb3BlcmF0b3KC0+STAis6BWFzc2V0IiIvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0vYXNzZXRzEpYBCgpMaXN0QXNzZXRzEiUuc29sZGllci5wcm9maWxlLnYxLkxpc3RBc3NldHNSZXF1ZXN0GiYuc29sZGllci5wcm9maWxlLnYxLkxpc3RBc3NldHNSZXNwb25zZSI5kAIB6scYCG9wZXJhdG9ygtPkkwIkEiIvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0vYXNzZXRzEpUBCgxFcmFzZVByb2ZpbGUSJy5zb2xkaWVyLnByb2ZpbGUudjEuRXJhc2VQcm9maWxlUmVxdWVzdBooLnNvbGRpZXIucHJvZmlsZS52MS5FcmFzZVByb2ZpbGVSZXNwb25zZSIykAIC6scYCG9wZXJhdG9ygtPkkwIdKhsvdjEvY3VzdG9tZXJzL3tjdXN0b21lcl9pZH0SYwoLRXJhc2VPcmlnaW4SJi5zb2xkaWVyLnByb2ZpbGUudjEuRXJhc2VPcmlnaW5SZXF1ZXN0Gicuc29sZGllci5wcm9maWxlLnYxLkVyYXNlT3JpZ2luUmVzcG9uc2UiA5ACAmIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_protobuf_timestamp, file_soldier_common_v1_access, file_soldier_common_v1_resource, file_soldier_profile_v1_profile]);
 
 /**
  * GetOrCreateProfileRequest.
@@ -91,6 +91,13 @@ export type GetProfileRequest = Message<"soldier.profile.v1.GetProfileRequest"> 
    * @generated from field: string customer_id = 1;
    */
   customerId: string;
+
+  /**
+   * The point in time; unset: now.
+   *
+   * @generated from field: soldier.profile.v1.AsOf as_of = 2;
+   */
+  asOf?: AsOf | undefined;
 };
 
 /**
@@ -107,7 +114,7 @@ export const GetProfileRequestSchema: GenMessage<GetProfileRequest> = /*@__PURE_
  */
 export type GetProfileResponse = Message<"soldier.profile.v1.GetProfileResponse"> & {
   /**
-   * As stored.
+   * As stored; of an id that was merged into another, the customer that stands for both.
    *
    * @generated from field: soldier.profile.v1.CustomerProfile profile = 1;
    */
@@ -149,7 +156,7 @@ export const RecallProfileRequestSchema: GenMessage<RecallProfileRequest> = /*@_
  */
 export type RecallProfileResponse = Message<"soldier.profile.v1.RecallProfileResponse"> & {
   /**
-   * As stored.
+   * As stored; of an id that was merged into another, the customer that stands for both.
    *
    * @generated from field: soldier.profile.v1.CustomerProfile profile = 1;
    */
@@ -301,6 +308,20 @@ export type UpdateFieldRequest = Message<"soldier.profile.v1.UpdateFieldRequest"
    * @generated from field: string idempotency_key = 11;
    */
   idempotencyKey: string;
+
+  /**
+   * True from here on; unset: from now on.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_from = 12;
+   */
+  validFrom?: Timestamp | undefined;
+
+  /**
+   * True until then; unset: until something else is.
+   *
+   * @generated from field: google.protobuf.Timestamp valid_to = 13;
+   */
+  validTo?: Timestamp | undefined;
 };
 
 /**
@@ -371,6 +392,13 @@ export type ListFieldHistoryRequest = Message<"soldier.profile.v1.ListFieldHisto
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
+
+  /**
+   * As it was known to us then; unset: as it is known now.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded = 5;
+   */
+  recorded?: Timestamp | undefined;
 };
 
 /**
@@ -387,7 +415,7 @@ export const ListFieldHistoryRequestSchema: GenMessage<ListFieldHistoryRequest> 
  */
 export type ListFieldHistoryResponse = Message<"soldier.profile.v1.ListFieldHistoryResponse"> & {
   /**
-   * The latest first.
+   * Each with the interval in which it held, the latest first.
    *
    * @generated from field: repeated soldier.profile.v1.ProfileField values = 1;
    */
@@ -434,6 +462,13 @@ export type LinkIdentityRequest = Message<"soldier.profile.v1.LinkIdentityReques
    * @generated from field: string external_id = 3;
    */
   externalId: string;
+
+  /**
+   * Take it from the customer that has it; false: that is refused with IDENTITY_TAKEN.
+   *
+   * @generated from field: bool move = 4;
+   */
+  move: boolean;
 };
 
 /**
@@ -463,6 +498,62 @@ export type LinkIdentityResponse = Message<"soldier.profile.v1.LinkIdentityRespo
  */
 export const LinkIdentityResponseSchema: GenMessage<LinkIdentityResponse> = /*@__PURE__*/
   messageDesc(file_soldier_profile_v1_profile_service, 13);
+
+/**
+ * UnlinkIdentityRequest.
+ *
+ * @generated from message soldier.profile.v1.UnlinkIdentityRequest
+ */
+export type UnlinkIdentityRequest = Message<"soldier.profile.v1.UnlinkIdentityRequest"> & {
+  /**
+   * The customer.
+   *
+   * @generated from field: string customer_id = 1;
+   */
+  customerId: string;
+
+  /**
+   * The channel.
+   *
+   * @generated from field: soldier.common.v1.Channel channel = 2;
+   */
+  channel: Channel;
+
+  /**
+   * The name there.
+   *
+   * @generated from field: string external_id = 3;
+   */
+  externalId: string;
+};
+
+/**
+ * Describes the message soldier.profile.v1.UnlinkIdentityRequest.
+ * Use `create(UnlinkIdentityRequestSchema)` to create a new message.
+ */
+export const UnlinkIdentityRequestSchema: GenMessage<UnlinkIdentityRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_profile_v1_profile_service, 14);
+
+/**
+ * UnlinkIdentityResponse.
+ *
+ * @generated from message soldier.profile.v1.UnlinkIdentityResponse
+ */
+export type UnlinkIdentityResponse = Message<"soldier.profile.v1.UnlinkIdentityResponse"> & {
+  /**
+   * As stored.
+   *
+   * @generated from field: soldier.profile.v1.CustomerProfile profile = 1;
+   */
+  profile?: CustomerProfile | undefined;
+};
+
+/**
+ * Describes the message soldier.profile.v1.UnlinkIdentityResponse.
+ * Use `create(UnlinkIdentityResponseSchema)` to create a new message.
+ */
+export const UnlinkIdentityResponseSchema: GenMessage<UnlinkIdentityResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_profile_v1_profile_service, 15);
 
 /**
  * MergeProfilesRequest.
@@ -497,7 +588,7 @@ export type MergeProfilesRequest = Message<"soldier.profile.v1.MergeProfilesRequ
  * Use `create(MergeProfilesRequestSchema)` to create a new message.
  */
 export const MergeProfilesRequestSchema: GenMessage<MergeProfilesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 14);
+  messageDesc(file_soldier_profile_v1_profile_service, 16);
 
 /**
  * MergeProfilesResponse.
@@ -525,7 +616,7 @@ export type MergeProfilesResponse = Message<"soldier.profile.v1.MergeProfilesRes
  * Use `create(MergeProfilesResponseSchema)` to create a new message.
  */
 export const MergeProfilesResponseSchema: GenMessage<MergeProfilesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 15);
+  messageDesc(file_soldier_profile_v1_profile_service, 17);
 
 /**
  * UnmergeProfilesRequest.
@@ -546,7 +637,7 @@ export type UnmergeProfilesRequest = Message<"soldier.profile.v1.UnmergeProfiles
  * Use `create(UnmergeProfilesRequestSchema)` to create a new message.
  */
 export const UnmergeProfilesRequestSchema: GenMessage<UnmergeProfilesRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 16);
+  messageDesc(file_soldier_profile_v1_profile_service, 18);
 
 /**
  * UnmergeProfilesResponse.
@@ -567,7 +658,7 @@ export type UnmergeProfilesResponse = Message<"soldier.profile.v1.UnmergeProfile
  * Use `create(UnmergeProfilesResponseSchema)` to create a new message.
  */
 export const UnmergeProfilesResponseSchema: GenMessage<UnmergeProfilesResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 17);
+  messageDesc(file_soldier_profile_v1_profile_service, 19);
 
 /**
  * RecordConsentRequest.
@@ -595,7 +686,7 @@ export type RecordConsentRequest = Message<"soldier.profile.v1.RecordConsentRequ
  * Use `create(RecordConsentRequestSchema)` to create a new message.
  */
 export const RecordConsentRequestSchema: GenMessage<RecordConsentRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 18);
+  messageDesc(file_soldier_profile_v1_profile_service, 20);
 
 /**
  * RecordConsentResponse.
@@ -616,7 +707,7 @@ export type RecordConsentResponse = Message<"soldier.profile.v1.RecordConsentRes
  * Use `create(RecordConsentResponseSchema)` to create a new message.
  */
 export const RecordConsentResponseSchema: GenMessage<RecordConsentResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 19);
+  messageDesc(file_soldier_profile_v1_profile_service, 21);
 
 /**
  * AddAssetRequest.
@@ -644,7 +735,7 @@ export type AddAssetRequest = Message<"soldier.profile.v1.AddAssetRequest"> & {
  * Use `create(AddAssetRequestSchema)` to create a new message.
  */
 export const AddAssetRequestSchema: GenMessage<AddAssetRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 20);
+  messageDesc(file_soldier_profile_v1_profile_service, 22);
 
 /**
  * AddAssetResponse.
@@ -665,7 +756,7 @@ export type AddAssetResponse = Message<"soldier.profile.v1.AddAssetResponse"> & 
  * Use `create(AddAssetResponseSchema)` to create a new message.
  */
 export const AddAssetResponseSchema: GenMessage<AddAssetResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 21);
+  messageDesc(file_soldier_profile_v1_profile_service, 23);
 
 /**
  * ListAssetsRequest.
@@ -700,7 +791,7 @@ export type ListAssetsRequest = Message<"soldier.profile.v1.ListAssetsRequest"> 
  * Use `create(ListAssetsRequestSchema)` to create a new message.
  */
 export const ListAssetsRequestSchema: GenMessage<ListAssetsRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 22);
+  messageDesc(file_soldier_profile_v1_profile_service, 24);
 
 /**
  * ListAssetsResponse.
@@ -728,7 +819,7 @@ export type ListAssetsResponse = Message<"soldier.profile.v1.ListAssetsResponse"
  * Use `create(ListAssetsResponseSchema)` to create a new message.
  */
 export const ListAssetsResponseSchema: GenMessage<ListAssetsResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 23);
+  messageDesc(file_soldier_profile_v1_profile_service, 25);
 
 /**
  * EraseProfileRequest.
@@ -756,7 +847,7 @@ export type EraseProfileRequest = Message<"soldier.profile.v1.EraseProfileReques
  * Use `create(EraseProfileRequestSchema)` to create a new message.
  */
 export const EraseProfileRequestSchema: GenMessage<EraseProfileRequest> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 24);
+  messageDesc(file_soldier_profile_v1_profile_service, 26);
 
 /**
  * EraseProfileResponse.
@@ -764,6 +855,76 @@ export const EraseProfileRequestSchema: GenMessage<EraseProfileRequest> = /*@__P
  * @generated from message soldier.profile.v1.EraseProfileResponse
  */
 export type EraseProfileResponse = Message<"soldier.profile.v1.EraseProfileResponse"> & {
+  /**
+   * Counts, by kind of thing. All are 0 when it was erased before.
+   *
+   * @generated from field: map<string, int64> erased = 1;
+   */
+  erased: { [key: string]: bigint };
+
+  /**
+   * Proof of what was done, the same for each repetition; empty after a dry run.
+   *
+   * @generated from field: string certificate_id = 2;
+   */
+  certificateId: string;
+
+  /**
+   * The customer with every alias.
+   *
+   * @generated from field: repeated string customer_ids = 3;
+   */
+  customerIds: string[];
+
+  /**
+   * When it was erased; unset after a dry run.
+   *
+   * @generated from field: google.protobuf.Timestamp erased_at = 4;
+   */
+  erasedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message soldier.profile.v1.EraseProfileResponse.
+ * Use `create(EraseProfileResponseSchema)` to create a new message.
+ */
+export const EraseProfileResponseSchema: GenMessage<EraseProfileResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_profile_v1_profile_service, 27);
+
+/**
+ * EraseOriginRequest.
+ *
+ * @generated from message soldier.profile.v1.EraseOriginRequest
+ */
+export type EraseOriginRequest = Message<"soldier.profile.v1.EraseOriginRequest"> & {
+  /**
+   * The session that the claims came from.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Only count.
+   *
+   * @generated from field: bool dry_run = 2;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message soldier.profile.v1.EraseOriginRequest.
+ * Use `create(EraseOriginRequestSchema)` to create a new message.
+ */
+export const EraseOriginRequestSchema: GenMessage<EraseOriginRequest> = /*@__PURE__*/
+  messageDesc(file_soldier_profile_v1_profile_service, 28);
+
+/**
+ * EraseOriginResponse.
+ *
+ * @generated from message soldier.profile.v1.EraseOriginResponse
+ */
+export type EraseOriginResponse = Message<"soldier.profile.v1.EraseOriginResponse"> & {
   /**
    * Counts, by kind of thing.
    *
@@ -773,11 +934,11 @@ export type EraseProfileResponse = Message<"soldier.profile.v1.EraseProfileRespo
 };
 
 /**
- * Describes the message soldier.profile.v1.EraseProfileResponse.
- * Use `create(EraseProfileResponseSchema)` to create a new message.
+ * Describes the message soldier.profile.v1.EraseOriginResponse.
+ * Use `create(EraseOriginResponseSchema)` to create a new message.
  */
-export const EraseProfileResponseSchema: GenMessage<EraseProfileResponse> = /*@__PURE__*/
-  messageDesc(file_soldier_profile_v1_profile_service, 25);
+export const EraseOriginResponseSchema: GenMessage<EraseOriginResponse> = /*@__PURE__*/
+  messageDesc(file_soldier_profile_v1_profile_service, 29);
 
 /**
  * ProfileService owns customers, their fields, identities, assets and consents.
@@ -857,6 +1018,16 @@ export const ProfileService: GenService<{
     output: typeof LinkIdentityResponseSchema;
   },
   /**
+   * UnlinkIdentity takes a channel identity from its customer. That it was the customer's stays known.
+   *
+   * @generated from rpc soldier.profile.v1.ProfileService.UnlinkIdentity
+   */
+  unlinkIdentity: {
+    methodKind: "unary";
+    input: typeof UnlinkIdentityRequestSchema;
+    output: typeof UnlinkIdentityResponseSchema;
+  },
+  /**
    * MergeProfiles makes two customers one, in one transaction. It can be undone.
    *
    * @generated from rpc soldier.profile.v1.ProfileService.MergeProfiles
@@ -915,6 +1086,16 @@ export const ProfileService: GenService<{
     methodKind: "unary";
     input: typeof EraseProfileRequestSchema;
     output: typeof EraseProfileResponseSchema;
+  },
+  /**
+   * EraseOrigin removes what fields were told in one session: a part of the memory service's Erase.
+   *
+   * @generated from rpc soldier.profile.v1.ProfileService.EraseOrigin
+   */
+  eraseOrigin: {
+    methodKind: "unary";
+    input: typeof EraseOriginRequestSchema;
+    output: typeof EraseOriginResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_soldier_profile_v1_profile_service, 0);

@@ -1,0 +1,34 @@
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { Fault } from "@soldier/kernel/fault";
+
+/** Where a message is kept. */
+export interface Kept {
+  /** With its schema, e.g. "session.turns". */
+  readonly table: string;
+  /** What tells its row from others: the id of it, or of what it belongs to. */
+  readonly id: string;
+}
+
+/**
+ * The message in a row. Fields and numbers of enums that a newer release knows are kept as they are. Throws
+ * the Fault "data-loss", which names the row and says what to do, for bytes that are no such message.
+ */
+export function storedMessage<M extends DescMessage>(
+  schema: M,
+  bytes: Uint8Array,
+  kept: Kept,
+): MessageShape<M> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    throw rowDamaged(kept, `is no ${schema.typeName}`, error);
+  }
+}
+
+export function rowDamaged({ table, id }: Kept, how: string, cause: unknown): Fault {
+  return new Fault(
+    "data-loss",
+    `what is stored in ${table} for ${id} ${how}: restore that row from a backup, or remove what it belongs to`,
+    { cause, reason: "ROW_DAMAGED", metadata: { table, id } },
+  );
+}

@@ -1,0 +1,81 @@
+import { isDeepStrictEqual } from "node:util";
+import { describe, expect, it } from "vitest";
+import { type FoundClaim, type FoundValue, literalText, type Named } from "../../domain/finding.ts";
+import { identifierOf } from "../identifiers.ts";
+import { lexiconOf } from "../lexicon.ts";
+import { extractByPatterns } from "../pattern-extractor.ts";
+import { datesIn } from "./dates.ts";
+import { heldSentences } from "./held-sentences.ts";
+import {
+  knownNames,
+  type LabelledSentence,
+  labelledSentences,
+  saidAt,
+} from "./labelled-sentences.ts";
+import { namesIn } from "./names.ts";
+import { withoutQuotations } from "./sentences.ts";
+
+const context = {
+  lexicon: lexiconOf(knownNames),
+  identifiers: [identifierOf("order", "\\b[A-Z]{3}-\\d{5}\\b")],
+  country: undefined,
+};
+
+const read = (text: string, role: "user" | "agent" | "document" = "user") =>
+  extractByPatterns({ text, role, occurredAt: saidAt, customerId: "ana" }, context).findings;
+const claims = (text: string, role?: "user" | "agent" | "document") =>
+  read(text, role).filter((finding) => finding.kind !== "correction");
+
+const nameOf = (value: FoundValue | Named | undefined) => {
+  if (value?.kind === "mention") return value.name;
+  return value?.kind === "literal" ? literalText(value.json) : "";
+};
+const told = ({ kind, subject, predicate, value }: FoundClaim) =>
+  `${kind === "end" ? "-" : ""}${subject.kind === "mention" ? `${subject.name}.` : ""}${predicate}=${nameOf(value)}`;
+
+type Kind = "people" | "places" | "dates";
+
+function found(kind: Kind, sentence: LabelledSentence): readonly string[] {
+  const text = withoutQuotations(sentence.text);
+  if (kind === "dates")
+    return datesIn(text, saidAt).map(({ start, end }) => text.slice(start, end));
+  const type = kind === "people" ? "person" : "place";
+  return namesIn(text, context.lexicon).flatMap((name) => (name.type === type ? [name.name] : []));
+}
+
+function quality(kind: Kind, sentences: readonly LabelledSentence[]) {
+  const count = { right: 0, wrong: [] as string[], missed: [] as string[] };
+  for (const sentence of sentences) {
+    const wanted = (sentence[kind] ?? []).map((name) => name.toLowerCase());
+    const got = found(kind, sentence).map((name) => name.toLowerCase());
+    count.right += got.filter((name) => wanted.includes(name)).length;
+    count.wrong.push(...got.filter((name) => !wanted.includes(name)));
+    count.missed.push(...wanted.filter((name) => !got.includes(name)));
+  }
+  const f1 = (2 * count.right) / (2 * count.right + count.wrong.length + count.missed.length);
+  return { f1, wrong: count.wrong, missed: count.missed };
+}
+
+const bars = [
+  ["people", 0.85],
+  ["places", 0.85],
+  ["dates", 0.9],
+] as const;
+
+describe.each([
+  ["labelled", labelledSentences],
+  ["held", heldSentences],
+])("English patterns, on the %s sentences,", (_, sentences) => {
+  it.each(bars)("find %s with an F1 of %d or better", (kind, bar) => {
+    const { f1, wrong, missed } = quality(kind, sentences);
+    expect(f1, JSON.stringify({ wrong, missed })).toBeGreaterThanOrEqual(bar);
+  });
+
+  it("claim what is said, and nothing from what is denied, asked, supposed or quoted", () => {
+    const wrong = sentences.flatMap(({ text, claims: wanted = [] }) => {
+      const got = claims(text).map(told);
+      return isDeepStrictEqual(got.toSorted(), wanted.toSorted()) ? [] : [{ text, wanted, got }];
+    });
+    expect(wrong).toEqual([]);
+  });
+});
