@@ -42,7 +42,12 @@ function run(command, args) {
   const bin = join(root, "node_modules", ".bin");
   const child = spawn(command, args, {
     stdio: "inherit",
-    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
+    // A process that starts again has its modules compiled already: a third of its start.
+    env: {
+      NODE_COMPILE_CACHE: join(root, "node_modules", ".compiled"),
+      ...process.env,
+      PATH: `${bin}${delimiter}${process.env.PATH}`,
+    },
     shell: process.platform === "win32",
   });
   // The terminal sends SIGINT to the whole group; the child decides when to leave.

@@ -1,13 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { Agent, request } from "node:http";
+import { Agent } from "node:http";
 import { performance } from "node:perf_hooks";
-
-/** Where to send turns. */
-export interface Target {
-  readonly url: string;
-  readonly token: string;
-  readonly agent: string;
-}
+import { send, type Target } from "./requests.ts";
 
 export interface Measured {
   readonly sessions: number;
@@ -69,27 +63,8 @@ export function percentile(numbers: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
 }
 
-/** node:http rather than fetch: the client shares the machine with what it measures. */
-function post(agent: Agent, { url, token }: Target, body: object): Promise<Answer> {
-  const text = JSON.stringify(body);
-  return new Promise((resolve, reject) => {
-    const req = request(new URL("/v1/chat", url), {
-      agent,
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${token}`,
-        "content-type": "application/json",
-        "content-length": Buffer.byteLength(text),
-      },
-    });
-    req.on("error", reject).on("response", (res) => {
-      let answer = "";
-      res.setEncoding("utf8").on("data", (chunk: string) => (answer += chunk));
-      res.on("error", reject).on("end", () => {
-        if (res.statusCode === 200) resolve(JSON.parse(answer) as Answer);
-        else reject(new Error(`status ${res.statusCode}: ${answer}`));
-      });
-    });
-    req.end(text);
-  });
+async function post(agent: Agent, target: Target, body: object): Promise<Answer> {
+  const { status, text } = await send(agent, target, "POST", "/v1/chat", body);
+  if (status !== 200) throw new Error(`status ${status}: ${text}`);
+  return JSON.parse(text) as Answer;
 }

@@ -116,7 +116,9 @@ async function embedded(memories: Client<typeof MemoryService>, groupId: string)
   for (let pageToken: string | undefined = ""; pageToken !== undefined;) {
     const page = await memories.listEpisodes({ groupId, pageSize: 500, pageToken });
     const done = page.episodes.every(({ stages }) =>
-      stages.every(({ status }) => status === IngestionStatus.DONE),
+      stages.every(
+        ({ status }) => status === IngestionStatus.DONE || status === IngestionStatus.WAITING,
+      ),
     );
     if (done) pageToken = page.nextPageToken || undefined;
     else await pause(500);

@@ -15,9 +15,11 @@ import type { Announcement } from "@soldier/local/announcement";
 import { postgresSettings } from "@soldier/storage/postgres";
 import postgres from "postgres";
 import { benchAgent, messages } from "./agent.ts";
-import { converse, type Measured, percentile, type Target } from "./load.ts";
+import { converse, type Measured, percentile } from "./load.ts";
 import { counters, type Counters } from "./counters.ts";
+import { engineOnly } from "./engine-only.ts";
 import { cpuMs, postgresPids, residentMb } from "./processes.ts";
+import type { Target } from "./requests.ts";
 import { install, startHost } from "./started.ts";
 
 const { values, positionals } = parseArgs({
@@ -32,25 +34,6 @@ const { values, positionals } = parseArgs({
 const rules = Number(values.rules);
 const turns = Number(values.turns);
 const ways = positionals.length > 0 ? positionals : ["one", "mesh"];
-
-const judgement = {
-  intent: "help",
-  topic: "shop",
-  sentiment: 0,
-  signal: "none",
-  rules: [],
-  move: { kind: "none", id: "", confidence: 1 },
-};
-const free = {
-  SOLDIER_MODEL__PROVIDER: "scripted",
-  // Nothing applies, and the turn goes on to the answer.
-  SOLDIER_MODEL__SCRIPTED__STRUCTURED__JUDGEMENT: JSON.stringify(judgement),
-  SOLDIER_EMBEDDER__PROVIDER: "deterministic",
-  SOLDIER_CHAT_GATEWAY__LIMITS__REQUESTS_PER_SECOND: "100000",
-  SOLDIER_CHAT_GATEWAY__LIMITS__BURST: "100000",
-  SOLDIER_CHAT_GATEWAY__LIMITS__TURNS_MAX: "10000",
-  SOLDIER_LOG__LEVEL: "warn",
-};
 
 const rows: Row[] = [];
 for (const way of ways) rows.push(...(await measure(way)));
@@ -71,7 +54,7 @@ interface Row {
 
 async function measure(way: string): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), "soldier-bench-"));
-  const started = await startHost({ way, directory, env: free, profile: values.profile });
+  const started = await startHost({ way, directory, env: engineOnly, profile: values.profile });
   try {
     const { announcement } = started;
     await install(announcement, benchAgent("bench", rules));

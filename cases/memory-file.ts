@@ -1,3 +1,4 @@
+import { Comparison } from "@soldier/proto/memory/v1/memory_service";
 import { z } from "zod";
 
 const day = z.iso.date();
@@ -17,29 +18,87 @@ const claimShape = z.strictObject({
   group: z.string().default("g"),
   authority: z.enum(["inferred", "agent", "user", "verified"]).optional(),
   recorded_at: day,
-  attrs: z.record(z.string(), z.unknown()).optional(),
+  attrs: z.record(z.string(), z.json()).optional(),
 });
 
+const comparisons = {
+  "=": "EQUAL",
+  "==": "EQUAL",
+  "!=": "NOT_EQUAL",
+  "<>": "NOT_EQUAL",
+  "<": "LESS",
+  "<=": "LESS_OR_EQUAL",
+  ">": "GREATER",
+  ">=": "GREATER_OR_EQUAL",
+  is_null: "IS_NULL",
+  is_not_null: "IS_NOT_NULL",
+} as const;
+
+const comparison = z
+  .enum(Object.keys(comparisons) as (keyof typeof comparisons)[]) // keys of a constant
+  .transform((written) => Comparison[comparisons[written]]);
+/** All conditions of any of the groups. */
+const timeGroups = z
+  .array(z.array(z.strictObject({ op: comparison, value: day.nullish() })).min(1))
+  .default([]);
+
 const queryShape = z.strictObject({
-  op: z.string(),
+  op: z.enum([
+    "facts",
+    "episodes",
+    "entities",
+    "summaries",
+    "resolve_entity",
+    "node_distance",
+    "episode_mentions",
+  ]),
   subject: z.string().optional(),
+  object: z.string().optional(),
   predicates: z.array(z.string()).default([]),
   group: z.string().optional(),
   groups: z.array(z.string()).optional(),
   as_of_valid: day.optional(),
   as_of_recorded: day.optional(),
-  mode: z.enum(["current", "at", "history"]).default("current"),
+  mode: z.enum(["current", "at", "overlap", "history"]).default("current"),
+  /** Of an overlap. */
+  from: day.optional(),
+  to: day.optional(),
+  limit: z.int().min(1).max(100).optional(),
   with_intervals: z.boolean().optional(),
   with_sources: z.boolean().optional(),
-  // Of what is not built: known, so that such a case is skipped and not failed.
-  valid_from: z.unknown().optional(),
-  valid_to: z.unknown().optional(),
-  attrs: z.unknown().optional(),
-  object_types: z.unknown().optional(),
-  mention: z.unknown().optional(),
-  center: z.unknown().optional(),
-  candidates: z.unknown().optional(),
+  valid_from: timeGroups,
+  valid_to: timeGroups,
+  attrs: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        op: comparison,
+        value: z.union([z.string(), z.number(), z.boolean()]).nullish(),
+      }),
+    )
+    .default([]),
+  object_types: z.array(z.string()).default([]),
+  subject_types: z.array(z.string()).default([]),
+  mention: z.strictObject({ name: z.string(), type: z.string().default("") }).optional(),
+  center: z.string().optional(),
+  candidates: z.array(z.string()).default([]),
 });
+
+/** What is erased, one of them. */
+const erasureShape = z
+  .strictObject({
+    episode: z.string().optional(),
+    session: z.string().optional(),
+    group: z.string().optional(),
+    customer: z.string().optional(),
+    tenant: z.boolean().optional(),
+    at: day,
+  })
+  .refine(
+    ({ episode, session, group, customer, tenant }) =>
+      [episode, session, group, customer, tenant].filter((each) => each !== undefined).length === 1,
+    "one thing is erased at a time",
+  );
 
 const caseShape = z.strictObject({
   id: z.string(),
@@ -56,6 +115,10 @@ const caseShape = z.strictObject({
           occurred_at: day,
           recorded_at: day,
           key: z.string().optional(),
+          /** The group's own unless given. */
+          customer: z.string().optional(),
+          session: z.string().optional(),
+          text: z.string().optional(),
         }),
       )
       .default([]),
@@ -67,7 +130,7 @@ const caseShape = z.strictObject({
           type: z.string().default(""),
           group: z.string().default("g"),
           aliases: z.array(z.string()).default([]),
-          mentioned_in: z.array(z.string()).optional(),
+          mentioned_in: z.array(z.string()).default([]),
         }),
       )
       .default([]),
@@ -81,17 +144,30 @@ const caseShape = z.strictObject({
         }),
       )
       .default([]),
-    erasures: z.unknown().optional(),
-    summaries: z.unknown().optional(),
+    erasures: z.array(erasureShape).default([]),
+    summaries: z
+      .array(
+        z.strictObject({
+          id: z.string(),
+          group: z.string().default("g"),
+          inputs: z.array(z.string()).min(1),
+        }),
+      )
+      .default([]),
   }),
   query: queryShape,
   expect: z.strictObject({
     ids: z.array(z.string()).optional(),
     intervals: z.record(z.string(), z.tuple([day, day.nullable()])).optional(),
     sources: z.record(z.string(), z.array(z.string())).optional(),
-    decision: z.unknown().optional(),
-    id: z.unknown().optional(),
-    stale: z.unknown().optional(),
+    decision: z.enum(["match", "ambiguous", "new"]).optional(),
+    id: z.string().optional(),
+    /** Of a new name: entities that are somewhat alike. */
+    suggestions: z.array(z.string()).optional(),
+    /** Summaries that were withdrawn, and whose surviving inputs wait to be summed up anew. */
+    stale: z.array(z.string()).optional(),
+    /** The question is refused. */
+    error: z.union([z.boolean(), z.string()]).optional(),
   }),
   source: z.unknown().optional(),
 });
@@ -129,15 +205,4 @@ function readOne(each: unknown): ReadMemoryCase {
     return issue.keys.map((key) => `cannot check: ${place ? `${place}.` : ""}${key}`);
   });
   return { ...head, case: undefined, problems };
-}
-
-/** What of a case is not built yet; undefined when it can run. */
-export function notBuilt({ given, query }: MemoryCase): string | undefined {
-  if (given.erasures !== undefined) return "erasure is not built";
-  if (given.summaries !== undefined) return "summaries are not built";
-  const filters = ["valid_from", "valid_to", "attrs", "object_types"] as const;
-  const filter = filters.find((key) => query[key] !== undefined);
-  if (filter) return `QueryFacts has no filter by ${filter}`;
-  if (query.op !== "facts" && query.op !== "episodes") return `${query.op} is not built`;
-  return undefined;
 }

@@ -1,31 +1,31 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Timestamp, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { fromJson } from "@bufbuild/protobuf";
+import { type Timestamp, timestampDate, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { audit } from "@soldier/audit/service";
 import { runForTest, testIdentity, type TestMesh } from "@soldier/chassis/testing";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import { memory } from "@soldier/memory/service";
-import {
-  Authority,
-  Cardinality,
-  ClaimKind,
-  EpisodeRole,
-  type FactVersion,
-} from "@soldier/proto/memory/v1/memory";
-import { FactMode, MemoryService } from "@soldier/proto/memory/v1/memory_service";
-import { type MemoryCase, notBuilt, type ReadMemoryCase } from "./memory-file.ts";
+import { profile } from "@soldier/profile/service";
+import { type FactVersion, IngestionStatus } from "@soldier/proto/memory/v1/memory";
+import { EntityDecision, FactMode, MemoryService } from "@soldier/proto/memory/v1/memory_service";
+import { session } from "@soldier/session/service";
+import type { MemoryCase, ReadMemoryCase } from "./memory-file.ts";
+import { makeWorld, type MemoryClient, recordedBy, timeOf, type World } from "./memory-world.ts";
 import type { Outcome } from "./run-file.ts";
 
-/** The memory service by itself, on this database. */
+/** The memory service on this database, with those that an erasure goes to. */
 export async function openMemory(
   databaseUrl: string,
   opened: AsyncDisposableStack,
 ): Promise<TestMesh> {
   return opened.use(
-    await runForTest([memory], {
+    await runForTest([memory, session, profile, audit], {
       settings: {
         postgres: { url: databaseUrl, max_connections: 4 },
-        events: { url: `inproc://${newId()}?consumers=memory` },
+        events: { url: `inproc://${newId()}?consumers=memory,audit,profile` },
         embedder: { provider: "deterministic" },
+        memory: { extraction: "off" }, // a case says itself what is claimed
       },
     }),
   );
@@ -46,11 +46,12 @@ export async function runMemoryCase(
     ms: Math.round(performance.now() - startedMs),
   });
   if (!read.case) return ended("fail", read.problems);
-  const missing = notBuilt(read.case);
-  if (missing) return ended("skip", [missing]);
-  if (!read.case.expect.ids) return ended("fail", ["cannot check: it expects no ids"]);
+  const { ids, decision, error: refused } = read.case.expect;
+  if (!ids && !decision && !refused)
+    return ended("fail", ["cannot check: it expects no ids, no decision and no error"]);
   try {
-    const problems = await problemsOf(read.case, (await mesh()).as(testIdentity())(MemoryService));
+    const memories = (await mesh()).as(testIdentity())(MemoryService);
+    const problems = await problemsOf(read.case, memories);
     return ended(problems.length > 0 ? "fail" : "ok", problems);
   } catch (error) {
     const told = error instanceof Fault ? `${error.reason}: ${error.message}` : String(error);
@@ -58,65 +59,82 @@ export async function runMemoryCase(
   }
 }
 
-type MemoryClient = ReturnType<typeof clientOf>;
-const clientOf = (mesh: TestMesh) => mesh.as(testIdentity())(MemoryService);
-
-/** What the service calls the things of a case, and the recorded times that it gave them. */
-interface World {
-  readonly episodes: Map<string, string>;
-  /** The case's names of stored claims and episodes; of two that are one, the first. */
-  readonly names: Map<string, string>;
-  /** Given recorded times, in order, with the time at which that was stored. */
-  readonly recorded: { readonly given: string; readonly at: Timestamp }[];
+async function problemsOf(given: MemoryCase, memories: MemoryClient): Promise<readonly string[]> {
+  const world = await makeWorld(given, memories);
+  if (!given.expect.error) return ask(given, memories, world);
+  try {
+    await ask(given, memories, world);
+  } catch (error) {
+    if (error instanceof Fault && error.kind === "invalid") return [];
+    throw error;
+  }
+  return ["error: expected the question to be refused, and it was answered"];
 }
 
-const timeOf = (text: string) => timestampFromDate(new Date(`${text}T00:00:00Z`));
-
-/**
- * Recorded times are the service's own: what the case has recorded on a day is stored in that order,
- * and a question as of that day is asked as of the last that was stored by then.
- */
-async function problemsOf(given: MemoryCase, memories: MemoryClient): Promise<readonly string[]> {
-  const world: World = { episodes: new Map(), names: new Map(), recorded: [] };
-  const { predicates, entities } = given.given;
-  await memories.setPredicates({
-    predicates: Object.entries(predicates).map(([name, cardinality]) => ({
-      name,
-      cardinality: cardinality === "one" ? Cardinality.ONE : Cardinality.MANY,
-    })),
-  });
-  if (entities.length > 0)
-    await memories.addEntities({
-      entities: entities.map(({ id, name, type, aliases, group: groupId }) => {
-        return { id, name, type, aliases, groupId };
-      }),
-    });
-  for (const step of stepsOf(given, memories, world)) await step.run();
-  const { query } = given;
-  const groupIds = query.groups ?? [query.group ?? "g"];
-  const recorded = query.as_of_recorded && recordedBy(world, query.as_of_recorded);
-  const valid = timeOf(query.as_of_valid ?? given.given.now);
-  const asOf = recorded ? { valid, recorded } : { valid };
-  if (query.op === "episodes") {
-    const { hits } = await memories.search({ query: "said", groupIds, asOf, hitsMax: 100 });
-    const found = hits.flatMap((hit) => (hit.found.case === "episode" ? [hit.found.value.id] : []));
-    return unlike(
-      "ids",
-      given.expect.ids,
-      found.map((id) => world.names.get(id) ?? id),
-    );
+/** Asks the question, and tells how the answer is not as expected. */
+async function ask(given: MemoryCase, memories: MemoryClient, world: World) {
+  switch (given.query.op) {
+    case "facts":
+      return askFacts(given, memories, world);
+    case "episodes":
+      return askEpisodes(given, memories, world);
+    case "entities":
+      return askEntities(given, memories);
+    case "summaries":
+      return askSummaries(given, memories, world);
+    case "resolve_entity":
+      return askName(given, memories);
+    case "node_distance":
+    case "episode_mentions":
+      return askOrder(given, memories, world);
   }
-  const mode = query.mode === "history" ? FactMode.HISTORY : FactMode.AT;
-  const { subject = "", predicates: only } = query;
+}
+
+function groupsOf({ query }: MemoryCase): string[] {
+  return query.groups ?? [query.group ?? "g"];
+}
+
+function asOf({ given, query }: MemoryCase, world: World) {
+  const valid = timeOf(query.as_of_valid ?? given.now);
+  const recorded = query.as_of_recorded && recordedBy(world, query.as_of_recorded);
+  return recorded ? { valid, recorded } : { valid };
+}
+
+const modes = {
+  current: FactMode.AT, // of the case's own now
+  at: FactMode.AT,
+  overlap: FactMode.OVERLAP,
+  history: FactMode.HISTORY,
+} as const;
+
+async function askFacts(given: MemoryCase, memories: MemoryClient, world: World) {
+  const { query } = given;
   const { facts } = await memories.queryFacts({
-    groupIds,
-    subject,
-    predicates: only,
-    asOf,
-    mode,
-    pageSize: 500,
+    groupIds: groupsOf(given),
+    subject: query.subject ?? "",
+    object: query.object ?? "",
+    predicates: query.predicates,
+    asOf: asOf(given, world),
+    mode: modes[query.mode],
+    ...(query.from && { overlapFrom: timeOf(query.from) }),
+    ...(query.to && { overlapTo: timeOf(query.to) }),
+    validFrom: timeGroups(query.valid_from),
+    validTo: timeGroups(query.valid_to),
+    attributes: query.attrs.map(({ name, op, value }) => {
+      const there = value !== undefined && value !== null;
+      return { name, comparison: op, ...(there && { value: fromJson(ValueSchema, value) }) };
+    }),
+    objectTypes: query.object_types,
+    subjectTypes: query.subject_types,
+    pageSize: query.limit ?? 500,
   });
   return factProblems(given, facts, world);
+}
+
+function timeGroups(groups: MemoryCase["query"]["valid_from"]) {
+  return groups.map((group) => ({
+    all: group.map(({ op, value }) => ({ comparison: op, ...(value && { time: timeOf(value) }) })),
+  }));
 }
 
 function factProblems(given: MemoryCase, facts: readonly FactVersion[], world: World) {
@@ -141,123 +159,109 @@ function factProblems(given: MemoryCase, facts: readonly FactVersion[], world: W
   return problems;
 }
 
+async function askEpisodes(given: MemoryCase, memories: MemoryClient, world: World) {
+  const { hits } = await memories.search({
+    query: `said ${given.given.episodes.map(({ text = "" }) => text).join(" ")}`.slice(0, 2_000),
+    groupIds: groupsOf(given),
+    asOf: asOf(given, world),
+    hitsMax: given.query.limit ?? 100,
+  });
+  const found = hits.flatMap((hit) => (hit.found.case === "episode" ? [hit.found.value.id] : []));
+  return unlike("ids", given.expect.ids, named(found, world));
+}
+
+async function askEntities(given: MemoryCase, memories: MemoryClient) {
+  const pages = await Promise.all(
+    groupsOf(given).map((groupId) => memories.listEntities({ groupId, pageSize: 500 })),
+  );
+  const ids = pages.flatMap(({ entities }) => entities.map(({ id }) => id));
+  return unlike("ids", given.expect.ids, ids);
+}
+
+async function askSummaries(given: MemoryCase, memories: MemoryClient, world: World) {
+  const pages = await Promise.all(
+    groupsOf(given).map((groupId) => memories.listSummaries({ groupId, pageSize: 500 })),
+  );
+  const there = pages.flatMap(({ summaries }) => summaries);
+  const known = new Set(world.summaries.values());
+  const [kept, anew] = [
+    there.filter(({ id }) => known.has(id)),
+    there.filter(({ id }) => !known.has(id)),
+  ];
+  const left = named(
+    kept.map(({ id }) => id),
+    world,
+  );
+  const withdrawn = given.given.summaries.filter(({ id }) => !left.includes(id));
+  const problems = [...unlike("ids", given.expect.ids, left)];
+  if (!given.expect.stale) return problems;
+  problems.push(
+    ...unlike(
+      "stale",
+      given.expect.stale,
+      withdrawn.map(({ id }) => id),
+    ),
+  );
+  // What is left of their inputs waits to be summed up anew, or was already.
+  for (const input of withdrawn.flatMap(({ inputs }) => inputs)) {
+    const episodeId = world.episodes.get(input);
+    if (episodeId === undefined || world.erased.has(input)) continue;
+    if (anew.some(({ inputIds }) => inputIds.includes(episodeId))) continue;
+    const { episode } = await memories.getEpisode({ episodeId });
+    const stage = episode?.stages.find(({ name }) => name === "summarised");
+    if (!stage || stage.status === IngestionStatus.DONE)
+      problems.push(`stale: ${input} does not wait to be summed up anew`);
+  }
+  return problems;
+}
+
+const decisions: Readonly<Record<number, string | undefined>> = {
+  [EntityDecision.MATCH]: "match",
+  [EntityDecision.AMBIGUOUS]: "ambiguous",
+  [EntityDecision.NEW]: "new",
+};
+
+async function askName({ query, expect }: MemoryCase, memories: MemoryClient) {
+  if (!query.mention) throw new Error("cannot check: resolve_entity needs query.mention");
+  const { name, type } = query.mention;
+  const answer = await memories.resolveEntity({ groupId: query.group ?? "g", name, type });
+  const decision = decisions[answer.decision];
+  const problems =
+    decision === expect.decision
+      ? []
+      : [`decision: expected ${JSON.stringify(expect.decision)}, got ${JSON.stringify(decision)}`];
+  const ids = expect.id === undefined ? expect.ids : [expect.id];
+  if (ids) problems.push(...unlike("ids", ids, answer.entityIds));
+  if (expect.suggestions) {
+    const suggested = answer.suggestions.map(({ entityId }) => entityId);
+    problems.push(...unlike("suggestions", expect.suggestions, suggested));
+  }
+  return problems;
+}
+
+/** Here the order counts. */
+async function askOrder(given: MemoryCase, memories: MemoryClient, world: World) {
+  const { query, expect } = given;
+  if (query.op === "node_distance" && query.center === undefined)
+    throw new Error("cannot check: node_distance needs query.center");
+  const { entities } = await memories.rankEntities({
+    groupId: query.group ?? "g",
+    entityIds: query.candidates,
+    nearEntityId: query.center ?? "",
+    asOf: asOf(given, world),
+  });
+  const got = entities.map(({ entityId }) => entityId);
+  return isDeepStrictEqual(got, expect.ids)
+    ? []
+    : [`ids: expected ${JSON.stringify(expect.ids)}, got ${JSON.stringify(got)}`];
+}
+
+function named(ids: readonly string[], { names }: World): string[] {
+  return ids.map((id) => names.get(id) ?? id);
+}
+
 /** Sets are compared: no order is promised. */
 function unlike(what: string, expected: readonly string[] = [], got: readonly string[]): string[] {
   if (isDeepStrictEqual(expected.toSorted(), got.toSorted())) return [];
   return [`${what}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(got)}`];
 }
-
-/** The last time at which anything was stored that the case has recorded by that day. */
-function recordedBy({ recorded }: World, day: string): Timestamp {
-  return recorded.findLast(({ given }) => given <= day)?.at ?? timeOf("1970-01-01");
-}
-
-interface Step {
-  readonly given: string;
-  run(): Promise<void>;
-}
-
-/** All that is stored, by its recorded day; of one day in the order given, episodes first. */
-function stepsOf({ given }: MemoryCase, memories: MemoryClient, world: World): readonly Step[] {
-  const named = new Set(given.claims.map(({ id }) => id));
-  const noted = async (day: string, at: Timestamp | undefined) => {
-    if (!at) throw new Error("what is stored has a recorded time");
-    world.recorded.push({ given: day, at });
-    // Episodes of one millisecond would be recorded at one time.
-    while (Date.now() <= timestampDate(at).getTime() + 1) await new Promise(setImmediate);
-  };
-  const episodes = given.episodes.map((each) => ({
-    given: each.recorded_at,
-    async run() {
-      const { episode } = await memories.addEpisode({
-        episode: {
-          ingestKey: each.key ?? each.id,
-          groupId: each.group,
-          customerId: each.group,
-          role: EpisodeRole.USER,
-          text: `said in ${each.id}`,
-          occurredAt: timeOf(each.occurred_at),
-        },
-      });
-      const id = episode?.id ?? "";
-      world.episodes.set(each.id, id);
-      if (!world.names.has(id)) world.names.set(id, each.id);
-      await noted(each.recorded_at, episode?.recordedAt);
-    },
-  }));
-  const claims = given.claims.map((each) => ({
-    given: each.recorded_at,
-    async run() {
-      if (each.target !== undefined && !named.has(each.target))
-        throw new Error(`cannot check: ${each.id} names ${each.target}, which is not there`);
-      const until = each.kind === "end" ? each.at : each.to;
-      const episodeId = each.episode === undefined ? "" : world.episodes.get(each.episode);
-      if (episodeId === undefined) throw new Error(`cannot check: no episode ${each.episode}`);
-      const { claims: stored } = await memories.addClaims({
-        claims: [
-          {
-            // What was said in an episode has its id from there.
-            id: episodeId === "" ? each.id : "",
-            groupId: each.group,
-            kind: kinds[each.kind],
-            subject: each.s ?? "",
-            predicate: each.p ?? "",
-            ...(each.o !== undefined && { value: { case: "object", value: each.o } as const }),
-            ...(each.kind === "assert" && each.from && { validFrom: timeOf(each.from) }),
-            ...(until && { validTo: timeOf(until) }),
-            targetClaimId: idOf(world, each.target),
-            episodeId,
-            authority: each.authority ? authorities[each.authority] : Authority.USER,
-          },
-        ],
-      });
-      const [claim] = stored;
-      if (!claim) throw new Error(`${each.id} was parked`);
-      if (!world.names.has(claim.id)) world.names.set(claim.id, each.id);
-      await noted(each.recorded_at, claim.recordedAt);
-    },
-  }));
-  const merges = given.merges.flatMap((each): Step[] => {
-    let mergeId = "";
-    const merge = {
-      given: each.recorded_at,
-      async run() {
-        const done = await memories.mergeEntities({ fromEntityId: each.from, toEntityId: each.to });
-        mergeId = done.merge?.id ?? "";
-        await noted(each.recorded_at, done.merge?.recordedAt);
-      },
-    };
-    const { undone_at: undoneAt } = each;
-    if (!undoneAt) return [merge];
-    const unmerge = {
-      given: undoneAt,
-      async run() {
-        const undone = await memories.unmergeEntities({ mergeId });
-        await noted(undoneAt, undone.merge?.undoneAt);
-      },
-    };
-    return [merge, unmerge];
-  });
-  return [...episodes, ...claims, ...merges].toSorted((a, b) =>
-    a.given < b.given ? -1 : a.given > b.given ? 1 : 0,
-  );
-}
-
-function idOf({ names }: World, name: string | undefined): string {
-  if (name === undefined) return "";
-  for (const [id, known] of names) if (known === name) return id;
-  return name;
-}
-
-const kinds = {
-  assert: ClaimKind.ASSERT,
-  end: ClaimKind.END,
-  retract: ClaimKind.RETRACT,
-} as const;
-
-const authorities = {
-  inferred: Authority.INFERRED,
-  agent: Authority.AGENT,
-  user: Authority.USER,
-  verified: Authority.VERIFIED,
-} as const;

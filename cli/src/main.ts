@@ -8,11 +8,14 @@ import { exportAgent } from "./agent-export.ts";
 import { openApi } from "./api.ts";
 import { apply } from "./apply.ts";
 import { exportAudit, verifyAudit } from "./audit.ts";
+import { erase, type Erasing } from "./erase.ts";
 import { calibrateAgent } from "./calibrate.ts";
 import { chat } from "./chat.ts";
 import { connectionFrom, type Said } from "./connection.ts";
 import { eachLetter, listedLetters, shownLetter } from "./dead-letters.ts";
+import { explain } from "./explain.ts";
 import { failureText } from "./failure.ts";
+import type { MigrateFlags } from "./migrate.ts";
 import { serve, serviceNames } from "./serve.ts";
 import { mintToken, type TokenWish } from "./token.ts";
 
@@ -98,6 +101,26 @@ asking("chat")
     const { stdin: input, stdout: output, stderr: errors } = process;
     const agent = options.agent ?? connection.agent;
     await chat(openApi(connection), { ...options, agent }, { input, output, errors });
+  });
+
+asking("explain")
+  .description("say why a turn went as it did, and what was believed of the customer then and now")
+  .argument("<turn>", "the turn's id")
+  .action(async (turnId: string, said: Said) => {
+    const call = openApi(connectionFrom(said, localFile));
+    process.stdout.write(`${await explain(call, turnId)}\n`);
+  });
+
+asking("erase")
+  .description("erase what was said, with all that followed from it, in every service")
+  .option("--customer <id>", "everything of a customer, under every merged id")
+  .option("--session <id>", "everything said in a session")
+  .option("--episode <id>", "one episode of memory")
+  .option("--tenant", "everything of the tenant")
+  .option("--dry-run", "only count")
+  .action(async ({ url, token, ...erasing }: Said & Erasing) => {
+    const call = openApi(connectionFrom({ url, token }, localFile));
+    process.stdout.write(`${await erase(call, erasing)}\n`);
   });
 
 const auditing = program.command("audit").description("look after the immutable record");
@@ -194,6 +217,24 @@ program
   .description("run one service")
   .argument("<service>", serviceNames.join(", "))
   .action(serve);
+
+program
+  .command("migrate")
+  .description("bring the database in [postgres] url up to date, service by service")
+  .option("--service <name>", "only this one's; may be repeated", named)
+  .addOption(new Option("--dry-run", "only say what would be applied").conflicts("status"))
+  .option("--status", "only say how each migration stands; exits with 2 when one is missing")
+  .action(async (flags: MigrateFlags) => {
+    // The other commands begin sooner without the database's driver.
+    const { migrateServices } = await import("./migrate.ts");
+    const tell = (line: string) => void process.stdout.write(`${line}\n`);
+    const current = await migrateServices(readSettings(), flags, tell);
+    if (flags.status && !current) process.exitCode = 2;
+  });
+
+function named(name: string, before: readonly string[] = []): readonly string[] {
+  return [...before, name];
+}
 
 function words(text: string): readonly string[] {
   return text

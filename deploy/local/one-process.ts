@@ -27,6 +27,8 @@ export async function startOneProcess(options: OneProcessOptions): Promise<Runni
     ["events", "url"],
     "inproc://local?consumers=audit,memory,profile",
   );
+  document = withDefault(document, ["session", "cache"], "none");
+  document = withDefault(document, ["alignment", "bundle_spares"], "none");
   document = withBackend(document, backendUrl);
   if (isDefault(document, ["postgres", "url"])) {
     const database = opened.use(await embeddedPostgres({ directory: join(directory, "postgres") }));

@@ -19,7 +19,7 @@ export const names = [
   "alignment",
   "chat-gateway",
 ] as const;
-type Name = (typeof names)[number];
+export type Name = (typeof names)[number];
 
 /** Nobody calls the edge from inside. */
 const peers = names.filter((name) => name !== "chat-gateway");
@@ -33,6 +33,8 @@ export interface SevenProcessesOptions {
   readonly ended: (name: Name, how: string) => void;
   /** More variables for all of them: for tests and benches. */
   readonly env?: Readonly<Record<string, string>>;
+  /** More variables for one of them. */
+  readonly envOf?: (name: Name) => Readonly<Record<string, string>>;
   /** Take free ports instead of those in the settings. */
   readonly freePorts?: boolean;
 }
@@ -79,6 +81,7 @@ export async function startSevenProcesses(options: SevenProcessesOptions): Promi
       cwd: root,
       env: {
         ...env,
+        ...options.envOf?.(name),
         [`SOLDIER_SERVER__PORTS__${keyOf(name)}`]: String(at?.port),
         [`SOLDIER_SERVER__ADMIN_PORTS__${keyOf(name)}`]: String(at?.adminPort),
       },
@@ -158,7 +161,7 @@ async function portsFor({
 }
 
 /** Free a moment ago. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Running } from "@soldier/chassis/run";
 import { overridden, readSettings } from "@soldier/chassis/settings";
+import type { Tree } from "@soldier/chassis/settings-tree";
 import { mintToken, type TokenWish } from "@soldier/cli/token";
 import { type ExampleBackend, startExampleBackend } from "@soldier/examples/backend";
 import { type Link, openLink } from "@soldier/storage/testing-link";
@@ -110,8 +111,8 @@ export interface Desk extends Surroundings, AsyncDisposable {
   readonly token: string;
 }
 
-/** The shop's desk in one process, with an embedder that needs no model. */
-export async function openDesk(): Promise<Desk> {
+/** The shop's desk in one process, with an embedder that needs no model, and other tables of settings. */
+export async function openDesk(more: Tree = {}): Promise<Desk> {
   await using opened = new AsyncDisposableStack();
   const around = await surroundings(opened);
   const test = {
@@ -121,7 +122,7 @@ export async function openDesk(): Promise<Desk> {
   };
   const running = opened.use(
     await startOneProcess({
-      settings: overridden(settings, test, "the test"),
+      settings: overridden(settings, { ...test, ...more }, "the test"),
       directory: around.directory,
       backendUrl: around.backend.url,
     }),

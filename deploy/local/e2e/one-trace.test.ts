@@ -81,19 +81,30 @@ async function surroundings(opened: AsyncDisposableStack) {
   };
 }
 
+interface Answer {
+  readonly reply: string;
+  readonly traceId: string;
+  readonly turnNumber: number;
+  readonly sessionId: string;
+}
+
 async function staysOneTrace(url: string, collector: Collector, logs: string): Promise<void> {
   const token = await demoToken(settings);
   await installDemoAgent(url, token);
-  const res = await fetch(`${url}/v1/chat`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify({ agent: "shop", message: "how long does delivery take" }),
-  });
-  const answer = (await res.json()) as { reply: string; traceId: string; turnNumber: number };
+  const ask = async (message: string, sessionId?: string) => {
+    const res = await fetch(`${url}/v1/chat`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify({ message, ...(sessionId ? { sessionId } : { agent: "shop" }) }),
+    });
+    return (await res.json()) as Answer;
+  };
+  const answer = await ask("how long does delivery take");
   expect(answer).toMatchObject({
     turnNumber: 1,
     reply: expect.stringContaining("2 to 4 working days"),
   });
+  const second = await ask("and to Portugal", answer.sessionId);
 
   const tree = () => linesOf(collector.spansOf(answer.traceId));
   const expected = [
@@ -102,7 +113,6 @@ async function staysOneTrace(url: string, collector: Collector, logs: string): P
     "alignment AlignmentService/ProcessTurn > alignment turn receive > config ConfigService/StreamBundle",
     "alignment turn receive > session SessionService/BeginTurn",
     "alignment turn receive > profile ProfileService/GetOrCreateProfile",
-    "alignment turn retrieve > memory MemoryService/Recall",
     "alignment turn commit > session SessionService/CommitTurn",
     // The commit's event goes on in the same trace.
     "session SessionService/CommitTurn > audit consume turn.committed",
@@ -112,6 +122,12 @@ async function staysOneTrace(url: string, collector: Collector, logs: string): P
   await expect
     .poll(() => expected.filter((path) => !hasPath(tree(), path.split(" > "))), { timeout: 20_000 })
     .toEqual([]);
+  // Nothing is looked for of who was never there before.
+  const recall = "alignment turn retrieve > memory MemoryService/Recall";
+  const remembered = () => linesOf(collector.spansOf(second.traceId));
+  await expect
+    .poll(() => hasPath(remembered(), recall.split(" > ")), { timeout: 20_000 })
+    .toBe(true);
 
   const logged = () =>
     readdirSync(logs)

@@ -108,6 +108,7 @@ describeOn("row-level security", testDatabase(), (backend) => {
       await owner`grant all on ${owner(named(table))} to ${owner(roleOf(table.schema))}`;
       const name = sql(table.name);
       const every = everyTenantSql(sql);
+      const given = sql((await columnsOf(owner, table)).map((column) => column.name));
       const [row] = await every<{ row: Record<string, string> }[]>`
         select to_jsonb(t) as row from ${name} t where tenant_id = 'a'`;
       if (!row) {
@@ -120,12 +121,16 @@ describeOn("row-level security", testDatabase(), (backend) => {
         expect(await outcome(other`update ${name} set tenant_id = tenant_id`)).toBe("nothing");
         expect(await outcome(other`delete from ${name}`)).toBe("nothing");
         const forged = other`
-          insert into ${name} overriding system value
-          select * from jsonb_populate_record(null::${name}, ${sql.json(row.row)})`;
+          insert into ${name} (${given}) overriding system value
+          select ${given} from jsonb_populate_record(null::${name}, ${sql.json(row.row)})`;
         await expect(forged, named(table)).rejects.toThrow("row-level security policy for table");
       }
       // The release before works as the owner and sets nothing: it goes on while replicas are replaced.
-      expect(await owner`select from ${owner(named(table))}`).not.toHaveLength(0);
+      const known = await owner`
+        select from pg_policies where policyname = 'release_before'
+          and schemaname = ${table.schema} and tablename = ${table.name}`;
+      const seen = await owner`select from ${owner(named(table))}`;
+      expect(known.length === 0 || seen.length > 0, named(table)).toBe(true);
       expect(await every`select from ${name} where tenant_id = 'a'`).not.toHaveLength(0);
     }
     // The months in which nothing was.
@@ -157,9 +162,12 @@ const values: Readonly<Record<string, string>> = {
   date: "2026-11-20",
   "bigint[]": "{}",
   "text[]": "{}",
+  "uuid[]": "{}",
+  tstzrange: "[2026-01-01,)",
   "double precision": "1",
 };
-const special: Readonly<Record<string, string>> = {
+const another = "019a0000-0000-7000-8000-000000000002";
+const special: Readonly<Record<string, string | null>> = {
   "memory.episodes.role": "user",
   "memory.backlog.stage": "embedded",
   "memory.claims.kind": "assert",
@@ -171,10 +179,31 @@ const special: Readonly<Record<string, string>> = {
   "memory.fact_versions.claim_ids": "{x}",
   "memory.fact_versions.reason": "end",
   "memory.fact_versions.superseded_by": "recut",
+  "memory.erasures.scope": "customer",
+  "memory.parked_claims.why": "ambiguous",
+  "memory.tombstones.kind": "customer",
+  "memory.summary_inputs.input_summary_id": null,
+  "memory.erasure_keys.inner_pad": `\\x${"00".repeat(64)}`,
+  "memory.erasure_keys.outer_pad": `\\x${"00".repeat(64)}`,
   "memory.predicates.cardinality": "one",
   "memory.predicates.temporal_kind": "state",
   "profile.field_claims.outcome": "applied",
+  "profile.merges.into_id": another,
+  "profile.assets.checksum": `\\x${"00".repeat(32)}`,
 };
+
+function valueOf(column: string, type: string): string | null {
+  const own = special[column];
+  return own === undefined ? (values[type] ?? new Date().toISOString()) : own;
+}
+
+/** Those that a statement may give a value. */
+async function columnsOf(owner: Sql, { schema, name }: Table) {
+  return await owner<{ name: string; type: string }[]>`
+    select attname as name, format_type(atttypid, null) as type from pg_attribute
+    where attrelid = ${`${schema}.${name}`}::regclass and attnum > 0 and not attisdropped
+      and attgenerated = ''`;
+}
 
 /** A row for the tenant in each table; those that refer to others after them. */
 async function fill(owner: Sql, tables: readonly Table[], tenant: string): Promise<void> {
@@ -183,26 +212,27 @@ async function fill(owner: Sql, tables: readonly Table[], tenant: string): Promi
     const refused: Table[] = [];
     for (const table of left) {
       const { schema, name } = table;
-      const columns = await owner<{ name: string; type: string }[]>`
-        select attname as name, format_type(atttypid, null) as type from pg_attribute
-        where attrelid = ${`${schema}.${name}`}::regclass and attnum > 0 and not attisdropped`;
+      const columns = await columnsOf(owner, table);
       const row = Object.fromEntries(
         columns.map((column) => [
           column.name,
           column.name === "tenant_id"
             ? tenant
-            : (special[`${schema}.${name}.${column.name}`] ??
-              values[column.type] ??
-              new Date().toISOString()),
+            : valueOf(`${schema}.${name}.${column.name}`, column.type),
         ]),
       );
       const isMonth = /_\d{4}_\d{2}$|_other$/.test(name);
       if (isMonth) continue; // filled through its parent
       await owner`select set_config('search_path', ${schema}, false)`; // for its triggers
       try {
-        await everyTenantSql(owner)`
-          insert into ${owner(`${schema}.${name}`)} overriding system value
-          select * from jsonb_populate_record(null::${owner(`${schema}.${name}`)}, ${owner.json(row)})
+        const every = everyTenantSql(owner);
+        const whole = every(`${schema}.${name}`);
+        const given = every(columns.map((column) => column.name));
+        const rows =
+          `${schema}.${name}` === "profile.customers" ? [row, { ...row, id: another }] : [row];
+        await every`
+          insert into ${whole} (${given}) overriding system value
+          select ${given} from jsonb_populate_recordset(null::${whole}, ${every.json(rows)})
           on conflict do nothing`;
       } catch (error) {
         if (!(error instanceof Error && "code" in error && error.code === "23503")) throw error;

@@ -4,19 +4,26 @@ import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { controls, failpoints, type Mutation } from "./mutations.ts";
+import { isTaken } from "./points.ts";
 
 declare global {
-  /** Does at the point what it was armed for, as often as it was armed for it. */
+  /** Does at the point what it is for, when it is armed. */
   var faultPoint: ((name: string) => void) | undefined;
 }
 
-const armed = z
-  .strictObject({ control: z.string(), points: z.record(z.string(), z.number()) })
+const run = z
+  .strictObject({
+    process: z.string(),
+    control: z.string(),
+    /** Of the points that are armed. */
+    directory: z.string(),
+    stallMs: z.number(),
+  })
   .parse(JSON.parse(process.env["FAULT_RUN"] ?? ""));
 
 const wanted: readonly Mutation[] = [
-  ...failpoints.filter(({ name }) => (armed.points[name] ?? 0) > 0),
-  ...(controls.find(({ name }) => name === armed.control)?.mutations ?? []),
+  ...failpoints,
+  ...(controls.find(({ name }) => name === run.control)?.mutations ?? []),
 ];
 
 registerHooks({
@@ -37,9 +44,19 @@ function changed(source: string, { name, file, find, replace }: Mutation): strin
 }
 
 globalThis.faultPoint = (name) => {
-  if (Math.random() >= (armed.points[name] ?? 0)) return;
-  const act = failpoints.find((point) => point.name === name)?.act;
-  process.stderr.write(`${JSON.stringify({ faultPoint: name, at: Date.now() })}\n`);
-  if (act === "lose-answer") throw new Error("the answer was lost on purpose");
-  process.kill(process.pid, "SIGKILL");
+  if (!isTaken(run.directory, name, run.process)) return;
+  switch (failpoints.find((point) => point.name === name)?.act) {
+    case "lose-answer":
+      // As the driver fails when the connection breaks before the answer has come.
+      throw Object.assign(new Error("the answer was lost on purpose"), {
+        code: "CONNECTION_CLOSED",
+      });
+    case "stall":
+      // The whole process, as in a pause of the collector or of the machine: no timer, no socket.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, run.stallMs);
+      return;
+    case "die":
+    case undefined:
+      process.kill(process.pid, "SIGKILL");
+  }
 };

@@ -58,6 +58,8 @@ export interface TicketOffice extends AsyncDisposable {
   readonly url: string;
   /** How many tickets each reference has. */
   readonly tickets: ReadonlyMap<string, number>;
+  /** Whether it opens tickets without a word: the connection ends instead of an answer. */
+  silent(on: boolean): void;
 }
 
 const order = z.object({ ref: z.string() });
@@ -65,11 +67,13 @@ const order = z.object({ ref: z.string() });
 /** Counts what it is told, however often: it knows no idempotency keys. */
 export async function openTicketOffice(): Promise<TicketOffice> {
   const tickets = new Map<string, number>();
+  let silent = false;
   const server = createServer((req, res) => {
     json(req).then(
       (body) => {
         const { ref } = order.parse(body);
         tickets.set(ref, (tickets.get(ref) ?? 0) + 1);
+        if (silent) return void req.socket.destroy();
         res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ref }));
       },
       () => res.writeHead(400).end(),
@@ -81,6 +85,7 @@ export async function openTicketOffice(): Promise<TicketOffice> {
   return {
     url: `http://127.0.0.1:${address.port}`,
     tickets,
+    silent: (on) => void (silent = on),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();

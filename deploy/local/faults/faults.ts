@@ -1,6 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
+import type { TicketOffice } from "./desk.ts";
 import type { Mesh, ProcessName } from "./mesh.ts";
+import { type Failpoint, failpoints } from "./mutations.ts";
+import type { Points } from "./points.ts";
 import type { Proxy } from "./proxy.ts";
 import type { NatsServer, PostgresServer, Server } from "./servers.ts";
 
@@ -13,14 +16,16 @@ export interface Scene {
   readonly postgresWay: Proxy;
   readonly natsWay: Proxy;
   readonly redisWay: Proxy;
-  /** The lease of a turn, milliseconds. */
-  readonly leaseMs: number;
+  readonly office: TicketOffice;
+  readonly points: Points;
+  /** Longer than a turn's lease, milliseconds. */
+  readonly stallMs: number;
 }
 
 export interface FaultKind {
   readonly name: string;
   /** Brings it about and ends it again; resolves when the cause is gone. */
-  inject(scene: Scene): Promise<void>;
+  inject(scene: Scene): Promise<unknown>;
 }
 
 const services: readonly ProcessName[] = [
@@ -39,11 +44,7 @@ const awayMs = 2_000;
 export const faultKinds: readonly FaultKind[] = [
   ...services.map((name): FaultKind => ({
     name: `kill -9 ${name}`,
-    async inject({ mesh }) {
-      mesh.kill(name);
-      await pause(300); // until its supervisor has seen it
-      await mesh.ready();
-    },
+    inject: ({ mesh }) => mesh.kill(name),
   })),
   {
     name: "restart postgres",
@@ -79,18 +80,10 @@ export const faultKinds: readonly FaultKind[] = [
   },
   {
     name: "freeze alignment past its lease",
-    async inject({ mesh, leaseMs }) {
-      const way = mesh.ways.get("alignment");
-      const other = mesh.ports.get("alignment-b");
-      const own = mesh.ports.get("alignment");
-      if (!way || !other || !own) throw new Error("a mesh without alignment");
+    async inject({ mesh, stallMs }) {
       mesh.freeze("alignment");
-      // As a balancer does when a replica no longer answers; its turns go on when it thaws.
-      way.turnTo(other);
-      await pause(leaseMs + 2_000);
+      await besidesAlignment(mesh, () => pause(stallMs));
       mesh.thaw("alignment");
-      await pause(500);
-      way.turnTo(own);
     },
   },
   ...(["session", "audit", "memory"] as const).map((name): FaultKind => ({
@@ -125,6 +118,20 @@ export const faultKinds: readonly FaultKind[] = [
       redisWay.mend();
     },
   },
+  {
+    name: "tool acts and does not answer",
+    async inject({ office }) {
+      office.silent(true);
+      await pause(awayMs);
+      office.silent(false);
+    },
+  },
+  ...failpoints.flatMap((point) =>
+    point.within.map((process): FaultKind => ({
+      name: `${process}: ${point.name}`,
+      inject: (scene) => atPoint(point, process, scene),
+    })),
+  ),
 ];
 
 /** Only root can give the event store a disk of its own that is small enough to fill. */
@@ -141,6 +148,34 @@ export const diskFull: FaultKind = {
     execFileSync("rm", [fill]);
   },
 };
+
+/** How long a point may wait for somebody to pass it. */
+const passedWithinMs = 15_000;
+
+async function atPoint(
+  { name, act }: Failpoint,
+  process: ProcessName,
+  { mesh, points, stallMs }: Scene,
+): Promise<void> {
+  points.arm(name, process);
+  await points.passed(name, process, passedWithinMs);
+  // It wakes with a commit in its hands, while the other replica has its sessions.
+  if (act === "stall") await besidesAlignment(mesh, () => pause(stallMs));
+}
+
+/**
+ * Sends what is meant for alignment to its other replica meanwhile, as a balancer does when one no
+ * longer answers.
+ */
+async function besidesAlignment(mesh: Mesh, meanwhile: () => Promise<void>): Promise<void> {
+  const way = mesh.ways.get("alignment");
+  const other = mesh.ports.get("alignment-b");
+  const own = mesh.ports.get("alignment");
+  if (!way || !other || !own) throw new Error("a mesh without alignment");
+  way.turnTo(other);
+  await meanwhile();
+  setTimeout(() => way.turnTo(own), 500).unref();
+}
 
 async function cut(way: Proxy | undefined): Promise<void> {
   way?.cut();

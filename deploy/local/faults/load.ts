@@ -26,10 +26,18 @@ export interface Answer {
   readonly reply: string;
 }
 
+interface Attempt {
+  readonly answer: Answer | undefined;
+  /** How long the server asks to be left alone. */
+  readonly retryAfterMs: number;
+}
+
 export interface Load {
   readonly asked: readonly Asked[];
   /** 95% of the answers that came in the last `windowMs` took no longer; Infinity when none came. */
   p95(windowMs: number): number;
+  /** For how long the oldest message has been waiting for its answer. */
+  oldestOpenMs(): number;
   /** Stops asking and waits for those that are still wanted. */
   finish(): Promise<void>;
 }
@@ -43,7 +51,7 @@ export interface LoadOptions {
 
 /** A client gives up after so long; it never should have to. */
 const patienceMs = 90_000;
-const attemptTimeoutMs = 4_000;
+const attemptTimeoutMs = 10_000;
 
 /**
  * Customers who write at a fixed rate whatever the answers take, each sending a message again with
@@ -51,6 +59,8 @@ const attemptTimeoutMs = 4_000;
  */
 export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOptions): Load {
   const asked: Asked[] = [];
+  /** Without an answer yet. */
+  const open = new Set<Asked>();
   const running = new Set<Promise<void>>();
   const idle = Array.from({ length: sessions }, (_, i) => ({
     tenant: tenants[i % tenants.length],
@@ -73,6 +83,7 @@ export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOption
       silences: 0,
     };
     asked.push(one);
+    open.add(one);
     const body = JSON.stringify({
       ...(seat.sessionId ? { sessionId: seat.sessionId } : { agent: agentSlug }),
       customer: seat.customer,
@@ -80,19 +91,21 @@ export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOption
     });
     while (performance.now() - dueMs < patienceMs) {
       one.attempts += 1;
-      const answer = await attempt(one, body, seat.tenant?.token ?? "");
+      const { answer, retryAfterMs } = await attempt(one, body, seat.tenant?.token ?? "");
       if (answer) {
         one.answeredMs = performance.now();
         one.answer = answer;
         seat.sessionId = answer.sessionId;
         break;
       }
-      await pause(Math.min(1_000, 50 * 2 ** one.attempts) * (0.5 + Math.random() / 2));
+      const backoffMs = Math.min(1_000, 50 * 2 ** one.attempts) * (0.5 + Math.random() / 2);
+      await pause(Math.max(backoffMs, retryAfterMs));
     }
+    open.delete(one);
     idle.push(seat);
   }
 
-  async function attempt(one: Asked, body: string, token: string): Promise<Answer | undefined> {
+  async function attempt(one: Asked, body: string, token: string): Promise<Attempt> {
     try {
       const res = await fetch(`${url}/v1/chat`, {
         method: "POST",
@@ -105,12 +118,13 @@ export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOption
         signal: AbortSignal.timeout(attemptTimeoutMs),
       });
       const said = (await res.json()) as Answer & { error?: { reason?: string } }; // our own API
-      if (res.ok) return said;
+      if (res.ok) return { answer: said, retryAfterMs: 0 };
       one.refusals.push(`${res.status} ${said.error?.reason ?? "?"}`);
+      return { answer: undefined, retryAfterMs: Number(res.headers.get("retry-after")) * 1_000 };
     } catch {
       one.silences += 1; // the gateway is away, or silent for too long
+      return { answer: undefined, retryAfterMs: 0 };
     }
-    return undefined;
   }
 
   async function ask(): Promise<void> {
@@ -133,14 +147,15 @@ export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOption
     asked,
     p95(windowMs) {
       const now = performance.now();
-      const recent = asked.filter(
-        ({ answeredMs, dueMs }) => (answeredMs ?? dueMs) > now - windowMs,
-      );
-      const took = recent.flatMap(({ answeredMs, dueMs }) =>
-        answeredMs === undefined ? [] : [answeredMs - dueMs],
+      const took = asked.flatMap(({ answeredMs = 0, dueMs }) =>
+        answeredMs > now - windowMs ? [answeredMs - dueMs] : [],
       );
       const sorted = took.toSorted((a, b) => a - b);
       return sorted[Math.floor(sorted.length * 0.95)] ?? Infinity;
+    },
+    oldestOpenMs() {
+      const now = performance.now();
+      return Math.max(0, ...[...open].map(({ dueMs }) => now - dueMs));
     },
     async finish() {
       stopped = true;

@@ -17,7 +17,11 @@ export interface MeshOptions {
   readonly logs: string;
   readonly env: Readonly<Record<string, string>>;
   /** What arm.ts is told. */
-  readonly armed: { readonly control: string; readonly points: Readonly<Record<string, number>> };
+  readonly armed: {
+    readonly control: string;
+    readonly directory: string;
+    readonly stallMs: number;
+  };
 }
 
 export interface Mesh extends AsyncDisposable {
@@ -26,12 +30,12 @@ export interface Mesh extends AsyncDisposable {
   /** The ways to each service. */
   readonly ways: ReadonlyMap<string, Proxy>;
   readonly ports: ReadonlyMap<ProcessName, number>;
-  /** Ends at once; the supervisor starts another. */
-  kill(name: ProcessName): void;
+  /** Resolves when it is gone; the supervisor starts another. */
+  kill(name: ProcessName): Promise<void>;
   freeze(name: ProcessName): void;
   thaw(name: ProcessName): void;
-  /** Resolves when all are ready. */
-  ready(): Promise<void>;
+  /** Whether all are ready. */
+  isReady(): Promise<boolean>;
   /** How often each ended without being told to by the run. */
   readonly deaths: Map<ProcessName, number>;
   pids(): ReadonlyMap<ProcessName, number>;
@@ -73,7 +77,7 @@ export async function startMesh({ logs, env, armed }: MeshOptions): Promise<Mesh
           ...process.env,
           ...env,
           ...peers,
-          FAULT_RUN: JSON.stringify(armed),
+          FAULT_RUN: JSON.stringify({ process: name, ...armed }),
           [`SOLDIER_SERVER__PORTS__${keyOf(service)}`]: String(ports.get(name)),
           [`SOLDIER_SERVER__ADMIN_PORTS__${keyOf(service)}`]: String(adminPorts.get(name)),
         },
@@ -93,22 +97,19 @@ export async function startMesh({ logs, env, armed }: MeshOptions): Promise<Mesh
   });
   for (const name of processNames) start(name);
 
-  const isReady = async (name: ProcessName) => {
+  const answersReady = async (name: ProcessName) => {
     const url = `http://127.0.0.1:${adminPorts.get(name)}/readyz`;
     const signal = AbortSignal.timeout(1_000);
     const answer = await fetch(url, { signal }).catch(() => undefined); // not there yet
     return answer?.ok === true;
   };
-  async function ready(): Promise<void> {
-    const end = Date.now() + readyMaxMs;
-    for (const name of processNames)
-      while (!(await isReady(name))) {
-        if (Date.now() > end)
-          throw new Fault("unavailable", `${name} is not ready; its log: ${join(logs, name)}.log`);
-        await pause(50);
-      }
+  async function isReady(): Promise<boolean> {
+    const answers = await Promise.all(processNames.map(answersReady));
+    return answers.every(Boolean);
   }
-  await ready();
+  for (const end = Date.now() + readyMaxMs; !(await isReady()); await pause(100))
+    if (Date.now() > end)
+      throw new Fault("unavailable", `the mesh is not ready after a minute; its logs: ${logs}`);
   deaths.clear();
   const all = opened.move();
   const signalled = (name: ProcessName, signal: NodeJS.Signals) =>
@@ -117,10 +118,16 @@ export async function startMesh({ logs, env, armed }: MeshOptions): Promise<Mesh
     url: `http://127.0.0.1:${ports.get("chat-gateway")}`,
     ways,
     ports,
-    kill: (name) => signalled(name, "SIGKILL"),
+    async kill(name) {
+      const child = children.get(name);
+      if (!child || child.exitCode !== null || child.signalCode !== null) return;
+      const exit = once(child, "exit");
+      child.kill("SIGKILL");
+      await exit;
+    },
     freeze: (name) => signalled(name, "SIGSTOP"),
     thaw: (name) => signalled(name, "SIGCONT"),
-    ready,
+    isReady,
     deaths,
     pids: () => new Map([...children].map(([name, { pid = 0 }]) => [name, pid])),
     [Symbol.asyncDispose]: () => all.disposeAsync(),

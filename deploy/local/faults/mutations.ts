@@ -1,7 +1,9 @@
+import type { ProcessName } from "./mesh.ts";
+
 /**
  * What a fault run changes in the services' sources as they are loaded: points where a process dies
- * or an answer is lost between two steps that matter, and wrong variants that the run must find out.
- * The product itself holds none of it.
+ * or stalls, or an answer is lost, between two steps that matter, and wrong variants that the run must
+ * find out. The product itself holds none of it.
  */
 export interface Mutation {
   readonly name: string;
@@ -10,27 +12,36 @@ export interface Mutation {
   /** Occurs exactly once in the file. */
   readonly find: string;
   readonly replace: string;
-  /** What is done at the point it makes; undefined: it makes none. */
-  readonly act?: "die" | "lose-answer";
+}
+
+/** A point between two steps, made by its mutation; without effect until it is armed. */
+export interface Failpoint extends Mutation {
+  readonly act: "die" | "lose-answer" | "stall";
+  /** The processes that it is armed in, one at a time. */
+  readonly within: readonly ProcessName[];
 }
 
 const point = (name: string) => `globalThis.faultPoint?.("${name}");`;
 
+const consumers = ["audit", "memory", "profile"] as const;
+
 /** Between every two steps that matter; random kills alone miss most of these gaps. */
-export const failpoints: readonly Mutation[] = [
+export const failpoints: readonly Failpoint[] = [
   {
     name: "session-before-commit",
     file: "services/session/src/rpc/turn-rpc.ts",
     find: "const result = await store.commit(viewer.tenantId, {",
     replace: `${point("session-before-commit")} const result = await store.commit(viewer.tenantId, {`,
     act: "die",
+    within: ["session"],
   },
   {
     name: "session-after-commit",
-    file: "services/session/src/store/commit-turn.ts",
-    find: "    if (version !== undefined) return {",
-    replace: `    if (version !== undefined) ${point("session-after-commit")}\n    if (version !== undefined) return {`,
+    file: "services/session/src/rpc/turn-rpc.ts",
+    find: "          committed();",
+    replace: `          ${point("session-after-commit")}\n          committed();`,
     act: "die",
+    within: ["session"],
   },
   {
     name: "commit-answer-lost",
@@ -38,6 +49,7 @@ export const failpoints: readonly Mutation[] = [
     find: "    throw error;\n  }\n  return await refusal(",
     replace: `    throw error;\n  } finally {\n    ${point("commit-answer-lost")}\n  }\n  return await refusal(`,
     act: "lose-answer",
+    within: ["session"],
   },
   {
     name: "relay-after-publish",
@@ -45,6 +57,7 @@ export const failpoints: readonly Mutation[] = [
     find: "    broker.over();\n    published.inc",
     replace: `    ${point("relay-after-publish")}\n    broker.over();\n    published.inc`,
     act: "die",
+    within: ["session"],
   },
   {
     name: "relay-before-publish",
@@ -52,6 +65,7 @@ export const failpoints: readonly Mutation[] = [
     find: "      const patience = AbortSignal.timeout(publishTimeoutMs);",
     replace: `      ${point("relay-before-publish")}\n      const patience = AbortSignal.timeout(publishTimeoutMs);`,
     act: "die",
+    within: ["session"],
   },
   {
     name: "consumer-before-effect",
@@ -59,6 +73,7 @@ export const failpoints: readonly Mutation[] = [
     find: "    await handle(event, { attempt, signal });",
     replace: `    ${point("consumer-before-effect")}\n    await handle(event, { attempt, signal });`,
     act: "die",
+    within: consumers,
   },
   {
     name: "consumer-before-ack",
@@ -66,6 +81,7 @@ export const failpoints: readonly Mutation[] = [
     find: "    message.ack();\n  } catch (error) {\n    const facts",
     replace: `    ${point("consumer-before-ack")}\n    message.ack();\n  } catch (error) {\n    const facts`,
     act: "die",
+    within: consumers,
   },
   {
     name: "alignment-before-commit",
@@ -73,6 +89,7 @@ export const failpoints: readonly Mutation[] = [
     find: "const { turn: stored } = await sessions.commitTurn({",
     replace: `${point("alignment-before-commit")} const { turn: stored } = await sessions.commitTurn({`,
     act: "die",
+    within: ["alignment"],
   },
   {
     name: "alignment-after-commit",
@@ -80,6 +97,39 @@ export const failpoints: readonly Mutation[] = [
     find: "      turn.claim.settled();",
     replace: `      ${point("alignment-after-commit")}\n      turn.claim.settled();`,
     act: "die",
+    within: ["alignment"],
+  },
+  {
+    name: "alignment-after-begin",
+    file: "services/alignment/src/pipeline/steps/receive.ts",
+    find: "      claim.hold(begun.lease);",
+    replace: `      claim.hold(begun.lease);\n      ${point("alignment-after-begin")}`,
+    act: "die",
+    within: ["alignment"],
+  },
+  {
+    name: "tool-before-call",
+    file: "services/alignment/src/pipeline/tool-outside.ts",
+    find: "  const answer = await transport.call(req, neverAborted);",
+    replace: `  ${point("tool-before-call")}\n  const answer = await transport.call(req, neverAborted);`,
+    act: "die",
+    within: ["alignment"],
+  },
+  {
+    name: "tool-after-call",
+    file: "services/alignment/src/pipeline/tool-outside.ts",
+    find: "  const end = { ...endOf(req.tool, answer), attempts: answer.kind",
+    replace: `  ${point("tool-after-call")}\n  const end = { ...endOf(req.tool, answer), attempts: answer.kind`,
+    act: "die",
+    within: ["alignment"],
+  },
+  {
+    name: "stall-before-commit",
+    file: "services/alignment/src/pipeline/steps/commit.ts",
+    find: "const { turn: stored } = await sessions.commitTurn({",
+    replace: `${point("stall-before-commit")} const { turn: stored } = await sessions.commitTurn({`,
+    act: "stall",
+    within: ["alignment"],
   },
 ];
 
@@ -88,8 +138,8 @@ export interface Control {
   readonly mutations: readonly Mutation[];
   /** SQL run once the tables are there: takes away what would hide the fault. */
   readonly prepare?: string;
-  /** Failpoints that it needs, and how often, above those of every run. */
-  readonly points: Readonly<Record<string, number>>;
+  /** What brings its wrong to light, by the names of kinds of faults: nothing else is injected. */
+  readonly faults: readonly string[];
 }
 
 /** Each breaks one promise; a run with it must find turns lost or doubled. */
@@ -105,7 +155,7 @@ export const controls: readonly Control[] = [
           "  async function send(row: OutboxRow): Promise<void> {\n    let receipt: Receipt | undefined;\n    try {\n      await markPublished(sql, [{ seq: row.seq, receipt: undefined }]);",
       },
     ],
-    points: { "relay-before-publish": 0.01 },
+    faults: ["session: relay-before-publish"],
   },
   {
     name: "consumer-acks-first",
@@ -117,7 +167,7 @@ export const controls: readonly Control[] = [
         replace: "  await message.ackAck();\n  const working = setInterval(",
       },
     ],
-    points: { "consumer-before-effect": 0.01 },
+    faults: consumers.map((name) => `${name}: consumer-before-effect`),
   },
   {
     name: "no-inbox",
@@ -131,7 +181,7 @@ export const controls: readonly Control[] = [
     ],
     // Records have a natural key, too, which would hide it.
     prepare: "alter table audit.turn_records drop constraint turn_records_pkey",
-    points: { "consumer-before-ack": 0.01 },
+    faults: consumers.map((name) => `${name}: consumer-before-ack`),
   },
   {
     name: "commit-without-fencing",
@@ -150,6 +200,18 @@ export const controls: readonly Control[] = [
         replace: "${lease.sessionId}, version::int, ${lease.turnId}, version, ${now},",
       },
     ],
-    points: {},
+    faults: ["alignment: stall-before-commit"],
+  },
+  {
+    name: "no-ledger",
+    mutations: [
+      {
+        name: "no-ledger",
+        file: "services/alignment/src/pipeline/tool-outside.ts",
+        find: "  switch (permit.kind) {",
+        replace: '  switch ("run") {',
+      },
+    ],
+    faults: ["alignment: tool-after-call"],
   },
 ];

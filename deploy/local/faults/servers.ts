@@ -21,6 +21,8 @@ export interface PostgresServer extends Server {
 
 export interface NatsServer extends Server {
   readonly directory: string;
+  /** How often the probe of its life had it killed and started again. */
+  readonly revivals: number;
   /** Forgets all that it kept; while it is not running. */
   wipe(): void;
 }
@@ -46,19 +48,83 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
 
 export async function startNats(directory: string): Promise<NatsServer> {
   const port = await freePort();
+  const monitor = await freePort();
+  const settings = `${directory}.conf`;
+  // Without a bound of its own the server takes one from what is free as it starts: 0 on a full disk.
+  writeFileSync(
+    settings,
+    `listen: "127.0.0.1:${port}"
+http: "127.0.0.1:${monitor}"
+jetstream { store_dir: "${join(directory, "store")}", max_file_store: 160MB }
+`,
+  );
   const server = await startProgram("nats-server", "nats-server", port, directory, () => [
-    "--addr",
-    "127.0.0.1",
-    "--port",
-    String(port),
-    "--jetstream",
-    "--store_dir",
-    join(directory, "store"),
+    "--config",
+    settings,
   ]);
+  const life = probeLife(`http://127.0.0.1:${monitor}/jsz`, server);
   return {
-    ...server,
+    port,
     directory,
+    get revivals() {
+      return life.revivals;
+    },
+    async kill() {
+      await life.pause();
+      await server.kill();
+    },
+    async start() {
+      await server.start();
+      life.goOn();
+    },
     wipe: () => rmSync(join(directory, "store"), { recursive: true, force: true }),
+    async [Symbol.asyncDispose]() {
+      await life.pause();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const probeEveryMs = 1_000;
+const probeTimeoutMs = 2_000;
+const probesMissedMax = 3;
+
+/**
+ * What Kubernetes does with a livenessProbe. NATS 2.9.10 stands still for good when its disk was full
+ * while it wrote: it takes connections and says that it is healthy, only JetStream answers nothing.
+ */
+function probeLife(url: string, server: Server) {
+  const life = { isPaused: false, missed: 0, revivals: 0 };
+  async function probe(): Promise<void> {
+    const signal = AbortSignal.timeout(probeTimeoutMs);
+    const answered = await fetch(url, { signal })
+      .then((res) => res.text())
+      .then(
+        () => true,
+        () => false,
+      );
+    life.missed = answered || life.isPaused ? 0 : life.missed + 1;
+    if (life.missed < probesMissedMax) return;
+    life.missed = 0;
+    life.revivals += 1;
+    await server.kill();
+    await server.start();
+  }
+  let probing: Promise<void> | undefined;
+  setInterval(() => {
+    if (!life.isPaused) probing ??= probe().finally(() => (probing = undefined));
+  }, probeEveryMs).unref();
+  return {
+    get revivals() {
+      return life.revivals;
+    },
+    async pause() {
+      life.isPaused = true;
+      await probing;
+    },
+    goOn() {
+      life.isPaused = false;
+    },
   };
 }
 
@@ -87,7 +153,8 @@ async function startProgram(
   args: () => readonly string[],
 ): Promise<Server> {
   mkdirSync(directory, { recursive: true });
-  const logFile = join(directory, `${program}.log`);
+  // Beside its folder, which may be a disk that is about to be full.
+  const logFile = `${directory}.log`;
   writeFileSync(logFile, "");
   let child: ChildProcess | undefined;
   async function start(): Promise<void> {

@@ -3,6 +3,7 @@ import { ToolCallOutcome } from "@soldier/proto/audit/v1/turn_record";
 import { Channel } from "@soldier/proto/common/v1/resource";
 import { VariableLevel } from "@soldier/proto/config/v1/template";
 import { EpisodeRole } from "@soldier/proto/memory/v1/memory";
+import { Comparison } from "@soldier/proto/memory/v1/memory_service";
 import { FieldSource } from "@soldier/proto/profile/v1/profile";
 import * as bodies from "./bodies.ts";
 import { claim, type World } from "./world.ts";
@@ -100,24 +101,80 @@ export const handMade: Readonly<Record<string, readonly Made[]>> = {
     }),
   ],
   "ConfigService/CreateMigrationPlan": [() => ({ fromVersion: 1n })],
-  "MemoryService/Search": [({ voice }) => ({ query: voice.text("document") })],
-  "MemoryService/Recall": [({ voice }) => ({ query: voice.text("document"), exceptSessionId: "" })],
+  "MemoryService/Search": [
+    ({ voice }) => ({ query: voice.text("document"), everyGroup: false }),
+    ({ voice }) => ({ query: voice.text("entity main"), factsMax: 50, summariesMax: 50 }),
+    ({ voice }) => ({
+      query: voice.text("document"),
+      groupIds: [],
+      everyGroup: true,
+      factsMax: 50,
+    }),
+  ],
+  "MemoryService/Recall": [
+    ({ voice }) => ({ query: voice.text("document"), exceptSessionId: "", factsMax: 50 }),
+  ],
   "MemoryService/AddEpisode": [(wording) => ({ episode: episode(wording) })],
   "MemoryService/AddEpisodes": [(wording) => ({ episode: episode(wording) })],
   "MemoryService/AddClaims": [(wording) => ({ claims: [claim(wording)] })],
   "MemoryService/ListEntities": [() => ({ name: "" })],
-  "MemoryService/QueryFacts": [({ ids }) => ({ groupIds: [ids.at("group_id")] })],
+  "MemoryService/QueryFacts": [
+    ({ ids }) => ({ groupIds: [ids.at("group_id")] }),
+    ({ ids }) => ({
+      groupIds: [ids.at("group_id")],
+      subjectTypes: ["person"],
+      attributes: [{ name: "said", comparison: Comparison.IS_NULL }],
+    }),
+  ],
   "MemoryService/AddEntities": [
+    ({ ids, voice }) => ({
+      entities: [
+        {
+          groupId: ids.at("group_id"),
+          type: "person",
+          name: voice.text("entity"),
+          mentionedIn: [ids.at("episode_id")],
+        },
+      ],
+    }),
     ({ ids, voice }) => ({
       entities: [{ groupId: ids.at("group_id"), type: "person", name: voice.text("entity") }],
     }),
   ],
+  "MemoryService/AddSummary": [
+    ({ ids, voice }) => ({
+      summary: {
+        groupId: ids.at("group_id"),
+        text: voice.text("summary"),
+        inputIds: [ids.at("episode_id", 1)],
+      },
+    }),
+  ],
+  "MemoryService/RankEntities": [
+    () => ({}),
+    ({ ids }) => ({ nearEntityId: "", entityIds: [ids.at("entity_id"), ids.at("entity_id", 1)] }),
+  ],
+  "MemoryService/WalkGraph": [() => ({}), () => ({ groupId: "", depthMax: 5 })],
   "MemoryService/Erase": [
+    ({ ids }) => ({ scope: { case: "customerId", value: ids.at("customer_id") } }),
+  ],
+  "MemoryService/ReprocessEpisodes": [() => ({ stage: "embedded" })],
+  "SessionService/EraseSessions": [
+    ({ ids }) => ({ scope: { case: "sessionId", value: ids.at("session_id") } }),
     ({ ids }) => ({ scope: { case: "customerId", value: ids.at("customer_id") } }),
   ],
   "MemoryService/SetPredicates": [() => ({ predicates: [{ name: "lives_in" }] })],
   "ProfileService/GetOrCreateProfile": [() => ({ channel: Channel.API })],
-  "ProfileService/LinkIdentity": [() => ({ channel: Channel.API })],
+  "ProfileService/GetProfile": [() => ({}), () => ({ asOf: { recorded: afterAll } })],
+  "ProfileService/ListFieldHistory": [() => ({}), () => ({ recorded: afterAll })],
+  "ProfileService/LinkIdentity": [
+    () => ({ channel: Channel.API }),
+    () => ({ channel: Channel.API, move: true }),
+  ],
+  "ProfileService/UnlinkIdentity": [
+    ({ ids }) => ({ channel: Channel.EMAIL, externalId: ids.at("linked_name") }),
+  ],
+  "ProfileService/UnmergeProfiles": [({ ids }) => ({ mergeId: ids.at("profile_merge_id") })],
   "ProfileService/UpdateField": [
     ({ ids, voice }) => ({
       value: { kind: { case: "stringValue", value: voice.text("first field value") } },
@@ -134,7 +191,15 @@ export const handMade: Readonly<Record<string, readonly Made[]>> = {
     }),
   ],
   "ProfileService/AddAsset": [
-    ({ voice }) => ({ asset: { kind: "passport", uri: voice.text("uri") } }),
+    ({ ids, voice }) => ({
+      asset: {
+        kind: "passport",
+        uri: `s3://files/${voice.name("asset_main")}`,
+        checksum: new Uint8Array(32),
+        mediaType: "image/png",
+        sessionId: ids.at("session_id"),
+      },
+    }),
   ],
   "SessionService/BeginTurn": [
     ({ ids, voice }) => ({
@@ -206,6 +271,9 @@ export const handMade: Readonly<Record<string, readonly Made[]>> = {
     }),
   ],
 };
+
+/** As known then; there a statement of another kind asks for it. */
+const afterAll = { seconds: 4_000_000_000n };
 
 function chatMessage({ ids, voice }: Wording) {
   return {

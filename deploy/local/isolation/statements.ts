@@ -17,9 +17,24 @@ const infrastructure: readonly Infrastructure[] = [
     because: "the relay and the reconciler publish whatever waits; each row tells its tenant",
   },
   {
-    tables: /^(backlog|embeddings|episodes|groups)(, (backlog|embeddings|episodes|groups))*$/,
-    text: /b\.stage = 'embedded'|from backlog where stage = 'embedded'/,
-    because: "the embedding worker takes whatever is due; it joins by tenant_id throughout",
+    tables: /^(, )?((backlog|embeddings|episodes|extractions|groups)(, )?)+$/,
+    text: /b\.stage = (\$|'(embedded|extracted)')|from backlog where stage = (\$|'summarised')/,
+    because: "the stages of ingestion take whatever is due; they join by tenant_id throughout",
+  },
+  {
+    tables: /^entities$/,
+    text: /as g \(tenant_id, group_id\) join entities e on e\.tenant_id = g\.tenant_id/,
+    because: "extraction asks for the names of many groups at once, each with its tenant",
+  },
+  {
+    tables: /^(agent_versions|agent_versions, agents|dead_letters|turn_keys|variable_values)$/,
+    text: /^delete from (agent_versions v using|(dead_letters|turn_keys|variable_values) where ctid)/,
+    because: "pruning removes what is too old, whoever's it is",
+  },
+  {
+    tables: /^erasures$/,
+    text: /^update erasures e set due_at/,
+    because: "erasures that were put off are gone on with, each as its tenant",
   },
 ];
 

@@ -102,8 +102,43 @@ async function makeCustomers(mesh: TestMesh, { identity, voice, ids }: World): P
       consent: { purpose: "marketing", granted: true, evidence },
     });
   }
+  ids.add("linked_name", voice.name("linked"));
+  await profiles.linkIdentity({
+    customerId: ids.at("customer_id"),
+    channel: Channel.EMAIL,
+    externalId: ids.at("linked_name"),
+  });
+  for (const which of ["first", "second"])
+    await profiles.addAsset({
+      customerId: ids.at("customer_id"),
+      asset: {
+        kind: "passport",
+        uri: `s3://files/${voice.name(`asset_${which}`)}`,
+        checksum: new Uint8Array(32),
+        mediaType: "image/png",
+      },
+    });
+  await mergeTwins(mesh, { identity, voice, ids });
+  const externalId = voice.name("external_gone");
+  const gone = await profiles.getOrCreateProfile({ channel: Channel.API, externalId });
+  await profiles.eraseProfile({ customerId: gone.profile?.id ?? "" });
   ids.add("update_field_key", voice.name("update_first"));
   ids.add("name", voice.name("field_main"));
+}
+
+/** Two customers who were found to be one. */
+async function mergeTwins(mesh: TestMesh, { identity, voice, ids }: World): Promise<void> {
+  const profiles = mesh.as(identity)(ProfileService);
+  const twins = ["one", "other"].map(async (which) => {
+    const externalId = voice.name(`twin_${which}`);
+    const { profile } = await profiles.getOrCreateProfile({ channel: Channel.API, externalId });
+    return profile?.id ?? "";
+  });
+  const [fromCustomerId = "", intoCustomerId = ""] = await Promise.all(twins);
+  const evidence = voice.text("evidence of the twins");
+  const { mergeId } = await profiles.mergeProfiles({ fromCustomerId, intoCustomerId, evidence });
+  ids.add("profile_merge_id", mergeId);
+  ids.add("twin_id", fromCustomerId, intoCustomerId);
 }
 
 async function holdConversations(mesh: TestMesh, { identity, voice, ids }: World): Promise<void> {
@@ -185,8 +220,25 @@ async function leaveTurnRunning(mesh: TestMesh, { identity, voice, ids }: World)
   ids.add("tool_call_key", `${turnId}:tool:2`, ended);
 }
 
+/** More than two summaries stand for. */
+const turnsTold = 42;
+
 async function remember(mesh: TestMesh, { identity, voice, ids }: World): Promise<void> {
   const memory = mesh.as(identity)(MemoryService);
+  const told = Array.from({ length: turnsTold }, async (_, i) => {
+    await memory.addEpisode({
+      episode: {
+        ingestKey: voice.name(`told_${i}`),
+        groupId: ids.at("group_id"),
+        customerId: ids.at("customer_id"),
+        turnId: voice.name(`told_turn_${i}`),
+        role: EpisodeRole.USER,
+        text: voice.text(`what was told in turn ${i}`),
+        occurredAt: { seconds: 1_600_000_000n + BigInt(i) },
+      },
+    });
+  });
+  await Promise.all(told);
   for (const which of ["main", "spare"]) {
     const ingestKey = voice.name(`document_${which}`);
     const { episode } = await memory.addEpisode({
@@ -203,6 +255,11 @@ async function remember(mesh: TestMesh, { identity, voice, ids }: World): Promis
     ids.add("ingest_key", ingestKey);
   }
   await rememberFacts(mesh, { identity, voice, ids });
+  // Of sessions that nobody has: the certificates are what is looked at.
+  for (const value of [newId(), newId()]) {
+    const { erasure } = await memory.erase({ scope: { case: "sessionId", value } });
+    ids.add("erasure_id", erasure?.id ?? "");
+  }
 }
 
 /** Of fewer, ending most is nothing unusual. */
@@ -218,6 +275,7 @@ async function rememberFacts(mesh: TestMesh, { identity, voice, ids }: World): P
         groupId,
         type: "person",
         name: voice.text(`entity ${which}`),
+        mentionedIn: [ids.at("episode_id")],
       })),
     }),
   );
@@ -225,7 +283,12 @@ async function rememberFacts(mesh: TestMesh, { identity, voice, ids }: World): P
   await built(memory.setPredicates({ predicates: [{ name: voice.name("predicate") }] }));
   ids.add("predicate", voice.name("predicate"));
   const claims = Array.from({ length: factsHeld }, (_, i) => claim({ ids, voice }, `fact ${i}`));
-  const said = await built(memory.addClaims({ claims }));
+  const between = {
+    ...claim({ ids, voice }),
+    value: { case: "object" as const, value: ids.at("entity_id", 3) },
+    attributes: { note: voice.text("attribute") },
+  };
+  const said = await built(memory.addClaims({ claims: [...claims, between] }));
   ids.add("claim_id", ...(said?.claims.map(({ id }) => id) ?? [newId()]));
   // To end nearly all of them at once waits for a person's review.
   for (const ended of [said?.claims.slice(1), said?.claims.slice(2)]) {
