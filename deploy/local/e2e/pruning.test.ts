@@ -74,6 +74,7 @@ const others: Readonly<Record<string, readonly string[]>> = {
   "work that is removed when it is done": ["memory.backlog"],
   "removed by the relay": ["config.outbox", "profile.outbox", "session.outbox"],
   "removed by the commits that come after": ["session.tool_calls", "session.usage"],
+  "removed by the next turn that is given up on a later day": ["session.given_up"],
   "one row for each migration": schemas.map((schema) => `${schema}.schema_migrations`),
 };
 

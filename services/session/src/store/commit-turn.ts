@@ -61,7 +61,7 @@ async function write(sql: ISql, tenantId: string, commit: Commit): Promise<Writt
     ), spent as (
       ${spentToolCalls(sql, tenantId, commit)}
     )
-    ${usageAdded(sql, tenantId, commit)}
+    ${usageAdded(sql, tenantId, commit, sql`from moved`)}
     select version, updated_before from moved`;
   return row && { version: BigInt(row.version), updatedBefore: row.updated_before };
 }

@@ -80,6 +80,7 @@ async function eraseWhole(
   const turns = await tx`delete from turns where ${of}`;
   const calls = await tx`delete from tool_calls where ${of}`;
   await tx`delete from turn_keys where ${of}`;
+  await tx`delete from given_up where ${of}`;
   const counts = { sessions: ids.length, turns: turns.count, tool_calls: calls.count };
   return { counts, sessionIds: ids };
 }

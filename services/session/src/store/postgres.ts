@@ -5,6 +5,7 @@ import { addToOutbox } from "@soldier/events/outbox";
 import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Fragment, Sql } from "postgres";
+import { abortTurn } from "./abort-turn.ts";
 import { beginTurn } from "./begin-turn.ts";
 import { commitTurn } from "./commit-turn.ts";
 import {
@@ -18,7 +19,7 @@ import {
 } from "./rows.ts";
 import type { SessionFilter, SessionStore } from "./session-store.ts";
 import { beginToolCall, endToolCall } from "./tool-calls.ts";
-import { usageAdded, usageToday } from "./usage.ts";
+import { usageToday } from "./usage.ts";
 
 type FoundRow = SessionRow & { readonly leased: boolean };
 
@@ -43,17 +44,7 @@ export function postgresSessionStore(pool: Sql): SessionStore {
       return row && leaseFrom(row, lease.sessionId, lease.turnId);
     },
 
-    async abort(tenantId, lease, usage) {
-      const sql = tenantSql(pool, tenantId);
-      await sql`
-        with freed as (
-          update sessions set lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'
-          where tenant_id = ${tenantId} and id = ${lease.sessionId}
-            and lease_turn_id = ${lease.turnId} and lease_token = ${lease.token.toString()}
-        )
-        ${usageAdded(sql, tenantId, { lease, usage }, sql``)}
-        select`;
-    },
+    abort: (tenantId, lease, usage) => abortTurn(tenantSql(pool, tenantId), tenantId, lease, usage),
 
     async get({ tenantId, subject, seesAll }, sessionId) {
       const sql = tenantSql(pool, tenantId);

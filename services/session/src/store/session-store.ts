@@ -220,7 +220,10 @@ export interface SessionStore {
    * turn's tool calls are forgotten, and with them those of lost turns that have no client's key.
    */
   commit(tenantId: string, commit: Commit): Promise<Committed>;
-  /** Gives the lease back if it is still held, and counts what the turn has used, in any case. */
+  /**
+   * Gives the lease back if it is still held, and counts what the turn has used: once for each time that
+   * it had the lease, also when another has it by now. What a commit has counted is not counted again.
+   */
   abort(tenantId: string, lease: HeldLease, usage?: UsedToday): Promise<void>;
   /**
    * Notes that a tool is about to have its effect, if the lease is still held, and lets it run; or says

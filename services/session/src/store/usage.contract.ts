@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { SessionStore } from "./session-store.ts";
-import { opened, type StoreUnderTest } from "./testing/bench.ts";
-import { commitOf, someone } from "./testing/fixtures.ts";
+import { began, opened, type StoreUnderTest } from "./testing/bench.ts";
+import { commitOf, inSession, someone } from "./testing/fixtures.ts";
 
 const nothing = { tokens: 0n, costMicros: 0n };
 
@@ -49,12 +49,47 @@ export function usageContract(given: () => StoreUnderTest): void {
       const { stored, lease } = await opened(store, viewer);
       await store.abort(viewer.tenantId, lease, usage);
       expect(await store.usageToday(viewer.tenantId)).toEqual(usage);
-      const next = await opened(store, viewer);
-      await store.commit(viewer.tenantId, commitOf(viewer, next.stored.session, next.lease));
-      await store.abort(viewer.tenantId, next.lease, usage);
+      const lost = began(await store.begin(viewer, inSession(stored.session.id)));
+      const next = inSession(stored.session.id, { supersede: true });
+      began(await store.begin(viewer, next));
+      await store.abort(viewer.tenantId, lost.lease, usage);
       expect(await store.usageToday(viewer.tenantId)).toEqual({ tokens: 10n, costMicros: 2n });
       await store.abort(viewer.tenantId, { ...lease, sessionId: stored.session.id });
       expect(await store.usageToday(viewer.tenantId)).toEqual({ tokens: 10n, costMicros: 2n });
+    });
+
+    it("counts what a turn used once, however often it is given up", async () => {
+      const viewer = someone();
+      const usage = { tokens: 5n, costMicros: 1n };
+      const { stored, lease } = await opened(store, viewer);
+      const { tenantId } = viewer;
+      await Promise.all(Array.from({ length: 8 }, () => store.abort(tenantId, lease, usage)));
+      await store.abort(tenantId, lease, usage);
+      expect(await store.usageToday(tenantId)).toEqual(usage);
+      // The same turn may try again, which is another attempt with a use of its own.
+      const again = inSession(stored.session.id, { turnId: lease.turnId });
+      const { lease: second } = began(await store.begin(viewer, again));
+      await store.abort(tenantId, second, usage);
+      await store.abort(tenantId, second, usage);
+      expect(await store.usageToday(tenantId)).toEqual({ tokens: 10n, costMicros: 2n });
+    });
+
+    it("has a turn's use once when it was committed and nobody heard of it", async () => {
+      const viewer = someone();
+      const { tenantId } = viewer;
+      const usage = { tokens: 5n, costMicros: 1n };
+      for (let n = 1; n <= 10; n++) {
+        const { stored, lease } = await opened(store, viewer);
+        const commit = commitOf(viewer, stored.session, lease, { usage });
+        await Promise.all([
+          store.commit(tenantId, commit),
+          store.abort(tenantId, lease, usage),
+          store.abort(tenantId, lease, usage),
+        ]);
+        await store.abort(tenantId, lease, usage);
+        const used = { tokens: BigInt(5 * n), costMicros: BigInt(n) };
+        expect(await store.usageToday(tenantId)).toEqual(used);
+      }
     });
 
     it("of turns that say nothing of it is nothing", async () => {

@@ -1,4 +1,4 @@
-import type { ISql, Sql } from "postgres";
+import type { Fragment, ISql, Sql } from "postgres";
 import type { Commit, UsedToday } from "./session-store.ts";
 
 /** Rows that a tenant's day is spread over. */
@@ -10,7 +10,7 @@ export function usageAdded(
   tenantId: string,
   { lease, usage }: Pick<Commit, "lease" | "usage">,
   /** Where there is a row when it is to be added. */
-  source = sql`from moved`,
+  source: Fragment,
 ) {
   if (!usage) return sql``;
   return sql`

@@ -545,8 +545,8 @@ export type AbortTurnRequest = Message<"soldier.session.v1.AbortTurnRequest"> & 
   lease?: Lease | undefined;
 
   /**
-   * What the turn has used before it was given up, for the tenant's day; counted with each call, also when
-   * another turn has the lease by now. Unset where nobody counts.
+   * What the turn has used before it was given up, for the tenant's day; counted once for each lease, also when
+   * another turn has it by now, and not when the turn was committed. Unset where nobody counts.
    *
    * @generated from field: soldier.session.v1.Usage usage = 2;
    */
