@@ -10,6 +10,7 @@ import { counted } from "./counted.ts";
 import { clientRed } from "./metrics.ts";
 import { retrying } from "./retry.ts";
 import { rpcName } from "./rpc-name.ts";
+import { throttled } from "./throttled.ts";
 import type { Tokens } from "./tokens.ts";
 import { fail, traceparentOf, tracer } from "./tracing.ts";
 
@@ -26,6 +27,7 @@ export interface ClientOptions {
 export function clientInterceptors(options: ClientOptions): readonly Interceptor[] {
   return [
     codesAsFaults,
+    throttled(options),
     retrying(options.calls, options.service, options.clock),
     traced,
     counted(clientRed, options.service),

@@ -12,7 +12,7 @@ import { type Dispatch, dispatch } from "./dispatch.ts";
 import { Health } from "./health.ts";
 import { healthRpc } from "./health-rpc.ts";
 import { type Logger, openLog } from "./log.ts";
-import { watchPressure } from "./loop-lag.ts";
+import { type Pressure, watchPressure } from "./loop-lag.ts";
 import { measureProcess } from "./metrics.ts";
 import { reflectionRpc } from "./reflection.ts";
 import {
@@ -83,12 +83,14 @@ export function openHost(
 
   const logOf = (service: string) => log.child({ service });
   const admissions = new Map<string, Admission>();
-  const admissionOf = (service: string): Admission => {
+  const admissionOf = ({ name: service, edge }: Service): Admission => {
     const known = admissions.get(service);
     if (known) return known;
     const { admission } = settings;
     const made = openAdmission({ service, settings: admission, clock, log: logOf(service) });
-    opened.use(watchPressure(made.adapt));
+    opened.use(
+      watchPressure(edge ? ({ heapShare }) => made.adapt(idleBut(heapShare)) : made.adapt),
+    );
     admissions.set(service, made);
     return made;
   };
@@ -108,7 +110,7 @@ export function openHost(
         log: logOf(service.name),
         clock,
         ready: health.readinessOf(service.name),
-        admission: admissionOf(service.name),
+        admission: admissionOf(service),
       };
       const door = await runningService(service.name, () => service.start(given));
       for (const { service: desc, forwarded } of door.routes)
@@ -135,7 +137,7 @@ export function openHost(
           service: service.name,
           settings: settings.server,
           authenticate,
-          admission: admissionOf(service.name),
+          admission: admissionOf(service),
           begins: service.begins ?? [],
           log: logOf(service.name),
         }),
@@ -148,3 +150,9 @@ export function openHost(
     },
   };
 }
+
+/**
+ * Calls at the edge wait for other services and cost little meanwhile: what keeps the edge busy in a flood
+ * is to refuse, and with fewer places it would refuse more.
+ */
+const idleBut = (heapShare: number): Pressure => ({ lagMs: 0, busyShare: 0, heapShare });
