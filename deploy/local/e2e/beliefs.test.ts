@@ -1,11 +1,13 @@
 import { type TestMesh, runForTest, testIdentity } from "@soldier/chassis/testing";
 import { explain } from "@soldier/cli/explain";
 import { newId } from "@soldier/kernel/ids";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AlignmentService, type Beliefs } from "@soldier/proto/alignment/v1/alignment_service";
 import { Channel } from "@soldier/proto/common/v1/resource";
 import { ConfigService } from "@soldier/proto/config/v1/config_service";
 import { TemplateMode } from "@soldier/proto/config/v1/template";
+import type { ClaimSchema } from "@soldier/proto/memory/v1/memory";
 import { MemoryService } from "@soldier/proto/memory/v1/memory_service";
 import { FieldSource } from "@soldier/proto/profile/v1/profile";
 import { ProfileService } from "@soldier/proto/profile/v1/profile_service";
@@ -206,6 +208,51 @@ describe("a turn explained with what was believed then", { timeout: 90_000 }, ()
     const { fields, facts } = await explained(asked.turnId);
     expect(fields[0]?.told).toMatch(/^then: Leeds \(.*\); now: Rome, since \d/);
     expect(facts[0]?.told).toMatch(/^then: Leeds \(.*\); now: Rome, since \d/);
+  });
+
+  it("follows a merge to the customer that stands for both, and back", async () => {
+    const [ann, other] = [await customerInLeeds(), await customerInLeeds()];
+    const asked = await say("Where do I live?", { sessionId: ann.sessionId });
+    await recorded(asked.turnId);
+    const lived = await other.current();
+    const said = (
+      predicate: string,
+      value: string,
+      validFrom: Date,
+    ): MessageInitShape<typeof ClaimSchema> => ({
+      groupId: other.customerId,
+      kind: 1,
+      subject: other.customerId,
+      predicate,
+      value: { case: "literal", value: { kind: { case: "stringValue", value } } },
+      validFrom: timestampFromDate(validFrom),
+      authority: 3,
+      extractor: "operator",
+    });
+    await call(MemoryService).addClaims({
+      claims: [
+        said("lives_in", "Rome", new Date()),
+        said("has_email", "ann@example.com", new Date("2026-01-02")),
+      ],
+    });
+    expect(lived.facts).toHaveLength(1);
+    const alone = await explained(asked.turnId);
+    expect(alone.facts).toMatchObject([{ name: "lives_in", change: "same", subject: "" }]);
+
+    const { mergeId } = await call(ProfileService).mergeProfiles({
+      fromCustomerId: ann.customerId,
+      intoCustomerId: other.customerId,
+    });
+    const merged = await explained(asked.turnId);
+    const text = (value: string) => ({ value: { kind: { case: "stringValue", value } } });
+    expect(merged.facts).toMatchObject([
+      { name: "lives_in", change: "changed", subject: "", was: text("Leeds"), is: text("Rome") },
+      { name: "has_email", change: "learned_later", subject: "", is: text("ann@example.com") },
+    ]);
+    expect(await explain(call, asked.turnId)).toMatch(/lives in: then: Leeds .*; now: Rome, since/);
+
+    await call(ProfileService).unmergeProfiles({ mergeId });
+    expect((await explained(asked.turnId)).facts).toEqual(alone.facts);
   });
 
   it("shows nothing after an erasure, and says so", async () => {

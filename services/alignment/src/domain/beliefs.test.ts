@@ -140,7 +140,7 @@ describe("a fact, then and now", () => {
       [fact("rome", { recordedAt: on("2026-05-12") })],
     ],
   ])("is %s", (change, told, then, known) => {
-    const views = { past: then, known, names, customerId: "ada" };
+    const views = { past: then, known, names, customerIds: new Set(["ada"]) };
     expect(factBeliefs(views, [], instants)).toMatchObject([
       { name: "lives_in", subject: "", change, told, used: false },
     ]);
@@ -150,7 +150,7 @@ describe("a fact, then and now", () => {
       past: [fact("leeds"), fact("rome", { predicate: "likes" })],
       known: [fact("leeds"), fact("rome", { predicate: "likes" })],
       names,
-      customerId: "ada",
+      customerIds: new Set(["ada"]),
     };
     expect(factBeliefs(views, ["rome", "gone"], instants)).toMatchObject([
       { factId: "gone", change: "erased", used: true },

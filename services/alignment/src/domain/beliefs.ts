@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type Belief,
   type Believed,
@@ -102,7 +102,7 @@ function canonical(value: Json | undefined): string {
   );
 }
 
-/** The facts of a customer's group on both axes of time. */
+/** The facts of a customer on both axes of time: of the group of each id that is the customer's. */
 export interface FactViews {
   /** What held then, as it was known then. */
   readonly past: readonly FactVersion[];
@@ -110,7 +110,8 @@ export interface FactViews {
   readonly known: readonly FactVersion[];
   /** Names of entities, by id. */
   readonly names: ReadonlyMap<string, string>;
-  readonly customerId: string;
+  /** All that the customer has, by merges then and now. */
+  readonly customerIds: ReadonlySet<string>;
 }
 
 /** Each fact that was known then, that the turn used, or that is known now to have held then. */
@@ -119,13 +120,13 @@ export function factBeliefs(
   used: readonly string[],
   instants: Instants,
 ): readonly Belief[] {
-  const { past, names, customerId } = views;
+  const { past, names, customerIds } = views;
   const known = views.known.filter(({ state }) => state !== FactState.DISPUTED);
   const told = new Set<FactVersion>();
   const about = (fact: FactVersion) => ({
     name: fact.predicate,
     factId: fact.factId,
-    subject: fact.subject === customerId ? "" : (names.get(fact.subject) ?? fact.subject),
+    subject: customerIds.has(fact.subject) ? "" : (names.get(fact.subject) ?? fact.subject),
     used: used.includes(fact.factId),
   });
   const believedThen = past.map((fact) => {
@@ -135,6 +136,10 @@ export function factBeliefs(
   const had = new Set(past.map(({ factId }) => factId));
   const learned = known
     .filter((fact) => holdsAt(fact, instants.at) && !had.has(fact.factId) && !told.has(fact))
+    // What another of the merged customers has said, too, is nothing new.
+    .filter(
+      (fact) => !past.some((one) => isAlike(one, fact, views) && isSameFact(one, fact, views)),
+    )
     .map((fact) => {
       const is = ofFact(fact, names, instants.now);
       const change = { change: "learned_later" as const, changedAt: fact.recordedAt };
@@ -154,18 +159,17 @@ export function factBeliefs(
 
 function comparedFact(
   fact: FactVersion,
-  { known, names }: FactViews,
+  views: FactViews,
   { at, now }: Instants,
   told: Set<FactVersion>,
 ): Compared {
+  const { known, names } = views;
   const was = ofFact(fact, names, at);
   const change = (kind: Change, instead?: FactVersion, changedAt?: Timestamp): Compared => {
     if (instead) told.add(instead);
     return { was, is: instead && ofFact(instead, names, now), change: kind, changedAt };
   };
-  const alike = known.filter(
-    ({ subject, predicate }) => subject === fact.subject && predicate === fact.predicate,
-  );
+  const alike = known.filter((one) => isAlike(one, fact, views));
   const still = alike.find((one) => one.factId === fact.factId && holdsAt(one, at));
   if (!still) {
     // What took its place was stored at the very instant at which it ceased to be believed.
@@ -175,17 +179,57 @@ function comparedFact(
     if (instead) return change("corrected", instead, instead.recordedAt);
     return change("taken_back", undefined, fact.supersededAt);
   }
-  if (!isOver(still.validTo, now)) return change("same");
+  const rival = rivalAt(at, still, views);
+  if (rival) return change("corrected", rival);
+  if (!isOver(still.validTo, now)) {
+    const newer = rivalAt(now, still, views);
+    return newer ? change("changed", newer, newer.validFrom) : change("same");
+  }
   const next = alike.find((one) => one.factId !== fact.factId && holdsAt(one, now));
   if (next && still.closeReason === "succession") return change("changed", next, still.validTo);
   return change("ended", undefined, still.validTo);
 }
 
+/**
+ * Of a value that can be only one: what another of the merged customers has said of a later time. Memory
+ * resolves each customer's group by itself; by its rule the later one holds.
+ */
+function rivalAt(at: Date, still: FactVersion, views: FactViews): FactVersion | undefined {
+  if (!still.singleValued) return undefined;
+  const [latest] = views.known
+    .filter((one) => one.groupId !== still.groupId && isAlike(one, still, views))
+    .filter((one) => holdsAt(one, at))
+    .filter((one) => fromMs(one) > fromMs(still) && !isSameFact(one, still, views))
+    .toSorted((a, b) => fromMs(b) - fromMs(a));
+  return latest;
+}
+
+function fromMs({ validFrom }: FactVersion): number {
+  return validFrom ? timestampMs(validFrom) : 0;
+}
+
+function isAlike(a: FactVersion, b: FactVersion, { customerIds }: FactViews): boolean {
+  const ofCustomer = customerIds.has(a.subject) && customerIds.has(b.subject);
+  return a.predicate === b.predicate && (a.subject === b.subject || ofCustomer);
+}
+
+/** A thing has an entity in each group: by its name it is the same. */
+function isSameFact(a: FactVersion, b: FactVersion, { names }: FactViews): boolean {
+  return canonical(saidOf(a, names)) === canonical(saidOf(b, names));
+}
+
+function saidOf({ value }: FactVersion, names: FactViews["names"]): Json | undefined {
+  if (value.case === "object") return names.get(value.value) ?? value.value;
+  return value.case === "literal" ? jsonOf(value.value) : undefined;
+}
+
 function ofFact(fact: FactVersion, names: FactViews["names"], at: Date): Believed {
-  const { value, validFrom, validTo, recordedAt } = fact;
-  const what = value.case === "object" ? (names.get(value.value) ?? value.value) : undefined;
-  const json = what ?? (value.case === "literal" ? jsonOf(value.value) : undefined);
-  return believed(json, factState(fact), factNote(fact, at), { validFrom, validTo, recordedAt });
+  const { validFrom, validTo, recordedAt } = fact;
+  return believed(saidOf(fact, names), factState(fact), factNote(fact, at), {
+    validFrom,
+    validTo,
+    recordedAt,
+  });
 }
 
 function believed(

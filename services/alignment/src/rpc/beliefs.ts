@@ -3,6 +3,7 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Fault } from "@soldier/kernel/fault";
 import { type Beliefs, BeliefsSchema } from "@soldier/proto/alignment/v1/alignment_service";
 import type { TurnRecord } from "@soldier/proto/audit/v1/turn_record";
+import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
 import type { FactVersion } from "@soldier/proto/memory/v1/memory";
 import { FactMode } from "@soldier/proto/memory/v1/memory_service";
 import { factBeliefs, fieldBeliefs, type FactViews, type ProfileViews } from "../domain/beliefs.ts";
@@ -12,6 +13,8 @@ type Peers = Pick<Means, "profile" | "memory" | "clock">;
 
 /** Facts that are told of one turn; a customer has tens. */
 const factsMax = 500;
+/** Ids of one customer that are asked about, as many as memory takes at once. */
+const groupsMax = 100;
 /** Pages of entities that are read for names; what is not among them is told by its id. */
 const entityPagesMax = 4;
 
@@ -26,10 +29,12 @@ export async function beliefsOf(record: TurnRecord, peers: Peers): Promise<Belie
   const at = timestampDate(point);
   const instants = { at, now: peers.clock.now() };
   const unavailable: string[] = [];
-  const [profile, facts] = await Promise.all([
-    orUnavailable("profile", unavailable, () => profileViews(record, at, peers)),
-    orUnavailable("memory", unavailable, () => factViews(customerId, at, peers)),
-  ]);
+  const profile = await orUnavailable("profile", unavailable, () =>
+    profileViews(record, at, peers),
+  );
+  // Memory knows nothing of merges: a customer has a group for each of its ids.
+  const ids = idsOf(customerId, typeof profile === "object" ? profile : undefined);
+  const facts = await orUnavailable("memory", unavailable, () => factViews(ids, at, peers));
   // A customer that is not there was erased: nobody else ever has a turn.
   const erased = profile === "gone";
   const usedFields = record.profileUses.flatMap(({ name, used }) => (used ? [name] : []));
@@ -82,35 +87,54 @@ async function profileViews(
   }
 }
 
+/** The ids that were the customer's then, and those that are now. */
+interface CustomerIds {
+  readonly past: readonly string[];
+  readonly present: readonly string[];
+}
+
+function idsOf(customerId: string, profile: ProfileViews | undefined): CustomerIds {
+  const of = (view: CustomerProfile | undefined) => [
+    ...new Set([customerId, ...(view ? [view.id, ...view.aliasIds] : [])]),
+  ];
+  return { past: of(profile?.past), present: of(profile?.present) };
+}
+
 async function factViews(
-  customerId: string,
+  ids: CustomerIds,
   at: Date,
   { memory }: Peers,
 ): Promise<FactViews & { readonly shortened: boolean }> {
   const point = timestampFromDate(at);
-  const asked = { groupIds: [customerId], pageSize: factsMax };
+  const of = (groups: readonly string[]) => ({
+    groupIds: groups.slice(0, groupsMax),
+    pageSize: factsMax,
+  });
   const [then, known] = await Promise.all([
     memory.queryFacts({
-      ...asked,
+      ...of(ids.past),
       mode: FactMode.AT,
       asOf: { valid: point, recorded: point },
     }),
-    memory.queryFacts({ ...asked, mode: FactMode.HISTORY }),
+    memory.queryFacts({ ...of(ids.present), mode: FactMode.HISTORY }),
   ]);
+  const customerIds = new Set([...ids.past, ...ids.present]);
   const all = [...then.facts, ...known.facts];
+  const naming = all.filter((fact) => namesEntity(fact, customerIds));
+  const groups = new Set(naming.map(({ groupId }) => groupId));
+  const names = await Promise.all([...groups].map((groupId) => namesIn(groupId, memory)));
   return {
     past: then.facts,
     known: known.facts,
-    customerId,
-    names: all.some((fact) => namesEntity(fact, customerId))
-      ? await namesIn(customerId, memory)
-      : new Map(),
-    shortened: then.nextPageToken !== "" || known.nextPageToken !== "",
+    customerIds,
+    names: new Map(names.flatMap((each) => [...each])),
+    shortened:
+      then.nextPageToken !== "" || known.nextPageToken !== "" || customerIds.size > groupsMax,
   };
 }
 
-function namesEntity({ value, subject }: FactVersion, customerId: string): boolean {
-  return value.case === "object" || subject !== customerId;
+function namesEntity({ value, subject }: FactVersion, customerIds: ReadonlySet<string>): boolean {
+  return value.case === "object" || !customerIds.has(subject);
 }
 
 async function namesIn(

@@ -87,6 +87,8 @@ export function factMessage(
     lastConfirmedAt: timestampFromMs(fact.confirmedAt),
     authority: authorities[fact.reopened ? "inferred" : fact.authority],
     reopenedByErasure: fact.reopened,
+    // Where several may hold each has a slot of its own.
+    singleValued: fact.slot !== fact.factId,
     ...attributesMessage(fact.attributes),
   };
 }

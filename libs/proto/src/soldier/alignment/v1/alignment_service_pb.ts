@@ -311,7 +311,8 @@ export const ExplainResponseSchema: GenMessage<ExplainResponse> = /*@__PURE__*/
   messageDesc(file_soldier_alignment_v1_alignment_service, 7);
 
 /**
- * Beliefs is what was believed of a customer in a turn, beside what is believed now.
+ * Beliefs is what was believed of a customer in a turn, beside what is believed now. After a merge that is what is
+ * believed of the customer that stands for both.
  *
  * @generated from message soldier.alignment.v1.Beliefs
  */
