@@ -54,6 +54,7 @@ export async function listenEdge({
   });
   const first = http.createServer(answer);
   first.maxConnections = settings.connections_max; // more are closed as they come
+  first.keepAliveTimeout = idleConnectionMs;
   const silent = sortByVersion(first, second);
   const port = await listening(first, at);
   return {
@@ -169,7 +170,13 @@ function sortByVersion(first: http.Server, second: http2.Http2Server): ReadonlyS
 /** Calls of one connection at a time; a proxy opens another when it has more. */
 const streamsMax = 1_000;
 
-/** A connection that has been silent for so long is let go. */
+/**
+ * Longer than load balancers keep an idle connection, 60 seconds mostly: whoever closes first cuts off a
+ * request that the other is just sending.
+ */
+const idleConnectionMs = 75_000;
+
+/** A connection of HTTP/2, which announces its end, is let go when it has been silent for so long. */
 const idleSessionMs = 900_000;
 
 /** No HTTP/1.1 method begins like HTTP/2's connection preface. */
