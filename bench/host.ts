@@ -34,7 +34,7 @@ await main(async () => {
     freePorts: true,
     ended(name, how) {
       console.error(`${name} has ended: ${how}`);
-      process.exit(1);
+      process.kill(process.pid, "SIGTERM"); // the others end with it
     },
   });
   announce(directory, { ...common, url: mesh.url, processes: mesh.processes });
