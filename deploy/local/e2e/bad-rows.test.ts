@@ -10,11 +10,19 @@ import { turnCommittedTopic } from "@soldier/events/topics";
 import { newId } from "@soldier/kernel/ids";
 import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import { testDatabase } from "@soldier/storage/testing";
+import { register } from "prom-client";
 import postgres, { type Sql } from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { demoToken, installDemoAgent } from "../demo.ts";
 import { services } from "../services.ts";
 import { type Answered, chat, settings } from "./desk.ts";
+
+interface Told {
+  readonly [field: string]: unknown;
+  readonly error?: { reason: string; message: string };
+  readonly nextPageToken?: string;
+  readonly damagedRows?: readonly { table: string; id: string; message: string }[];
+}
 
 const [embedded] = testDatabase();
 if (!embedded) throw new Error("the embedded PostgreSQL is always there");
@@ -53,10 +61,10 @@ describe("damage in what is stored", () => {
 
   const say = (message: string, more: object = {}): Promise<Answered> =>
     chat({ url, token, body: { agent: "shop", message, ...more }, key: randomUUID() });
-  const get = async (path: string) => {
+  const get = async (path: string): Promise<Told & { readonly status: number }> => {
     const res = await fetch(url + path, { headers: { authorization: `Bearer ${token}` } });
-    const body = (await res.json()) as { error?: { reason: string; message: string } }; // the contract under test
-    return { status: res.status, ...body };
+    const body = (await res.json()) as Told; // the contract under test
+    return { ...body, status: res.status };
   };
   /** The line about it in the log, which is for whoever is called at night. */
   const logged = (text: string) =>
@@ -74,27 +82,57 @@ describe("damage in what is stored", () => {
     expect(await say("hello")).toMatchObject({ status: 200 }); // nobody else is in trouble
   }
 
+  /** The page has what else there is, and says what it lacks; so does the log. */
+  async function expectLeftOut(path: string, items: string, table: string, id: string) {
+    const page = await get(path);
+    expect(page.status).toBe(200);
+    expect(page.damagedRows).toMatchObject([{ table, id }]);
+    const text = `what is stored in ${table} for ${id}`;
+    expect(page.damagedRows?.[0]?.message).toContain(text);
+    const lines = logged(text).filter((line) => line["table"] === table && line["id"] === id);
+    expect(lines.length).toBeGreaterThan(0);
+    const metric = await register.getSingleMetric("soldier_damaged_rows_total")?.get();
+    const counts = metric?.values.filter(({ labels }) => labels["table"] === table);
+    expect(counts?.[0]?.value).toBeGreaterThan(0);
+    return page[items] as readonly { id: string; number?: number }[] | undefined; // by the same contract
+  }
+
   it("of a session's state is told by the session's name", async () => {
     const { sessionId } = await say("hello");
     await sql`update session.sessions set state = decode('0aff', 'hex') where id = ${sessionId}`;
     await expectDamage(await say("thanks!", { sessionId }), "session.sessions", sessionId);
     await expectDamage(await get(`/v1/sessions/${sessionId}`), "session.sessions", sessionId);
+    const others = await expectLeftOut("/v1/sessions", "sessions", "session.sessions", sessionId);
+    expect(others?.length).toBeGreaterThan(0);
+    const first = await get("/v1/sessions?pageSize=1");
+    const rest = await get(`/v1/sessions?pageSize=100&pageToken=${first.nextPageToken}`);
+    const listed = [first, rest].flatMap((page) => [
+      ...((page["sessions"] as { id: string }[] | undefined) ?? []),
+      ...(page.damagedRows ?? []),
+    ]);
+    expect(listed.map(({ id }) => id).toSorted()).toEqual(
+      (await sql`select id from session.sessions order by id`).map(({ id }) => id),
+    );
     const [row] = await sql`select turn_count from session.sessions where id = ${sessionId}`;
     expect(row).toEqual({ turn_count: 1 });
   });
 
   it("of a turn is told by its session's name", async () => {
     const { sessionId } = await say("hello");
+    await say("hello again", { sessionId });
     await sql`update session.turns set turn = substring(turn for octet_length(turn) - 3)
-              where session_id = ${sessionId}`;
+              where session_id = ${sessionId} and number = 1`;
     await expectDamage(await say("thanks!", { sessionId }), "session.turns", sessionId);
-    await expectDamage(await get(`/v1/sessions/${sessionId}/turns`), "session.turns", sessionId);
+    const path = `/v1/sessions/${sessionId}/turns`;
+    const left = await expectLeftOut(path, "turns", "session.turns", sessionId);
+    expect(left).toMatchObject([{ number: 2 }]);
   });
 
   it("of a record is told by its turn's name, and by the chain", async () => {
-    const { turnId } = await say("hello");
-    const recorded = () => sql`select from audit.turn_records where turn_id = ${turnId}`;
-    await expect.poll(recorded, { timeout: 10_000 }).toHaveLength(1);
+    const { turnId, sessionId } = await say("hello");
+    await say("hello again", { sessionId });
+    const recorded = () => sql`select from audit.turn_records where session_id = ${sessionId}`;
+    await expect.poll(recorded, { timeout: 10_000 }).toHaveLength(2);
     const [part] = await sql<{ name: string }[]>`
       select tableoid::regclass::text as name from audit.turn_records where turn_id = ${turnId}`;
     const table = sql(part?.name ?? "");
@@ -103,6 +141,9 @@ describe("damage in what is stored", () => {
     await sql`update ${table} set record = substring(record for octet_length(record) - 1)
               where turn_id = ${turnId}`;
     await expectDamage(await get(`/v1/turns/${turnId}/record`), "audit.turn_records", turnId);
+    const path = `/v1/turn-records?sessionId=${sessionId}`;
+    const left = await expectLeftOut(path, "records", "audit.turn_records", turnId);
+    expect(left).toHaveLength(1);
     await sql`update ${table} set record = '', personal = decode('00112233', 'hex') where turn_id = ${turnId}`;
     await expectDamage(await get(`/v1/turns/${turnId}/record`), "audit.turn_records", turnId);
     // Out of the way of other tests.
@@ -116,8 +157,12 @@ describe("damage in what is stored", () => {
       select id, body from config.resources where kind = 'rules' limit 1`;
     if (!rule) throw new Error("the example has rules");
     await sql`update config.resources set body = decode('ffff', 'hex') where id = ${rule.id}`;
-    const list = await get("/v1/agents/shop/rules");
-    await expectDamage(list, "config.resources", rule.id);
+    const path = "/v1/agents/shop/rules";
+    const left = await expectLeftOut(path, "rules", "config.resources", rule.id);
+    expect(left?.length).toBeGreaterThan(0);
+    await expectDamage(await get(`${path}/${rule.id}`), "config.resources", rule.id);
+    // What must be whole is refused: a version without that rule would be another agent.
+    await expectDamage(await get("/v1/agents/shop/export"), "config.resources", rule.id);
     await sql`update config.resources set body = ${rule.body} where id = ${rule.id}`;
     expect((await get("/v1/agents/shop/rules")).status).toBe(200);
   });

@@ -14,6 +14,7 @@ import { admitted } from "./admitted.ts";
 import { around, type Request } from "./around.ts";
 import type { ChassisSettings } from "./chassis-settings.ts";
 import { admit, contextWithArrival, contextWithService } from "./current.ts";
+import { damagedRows } from "./damaged-rows.ts";
 import { deadlines } from "./deadline.ts";
 import { codeName, faultOf, wireError } from "./faults.ts";
 import { type Identity, identityKey } from "./identity.ts";
@@ -51,6 +52,7 @@ export function serverInterceptors(options: ServerOptions): readonly Interceptor
     identified(options.authenticate),
     roles,
     admitted(options.admission, options.begins),
+    damagedRows(options.service, options.log),
     responseLimit(options.settings.max_message_bytes),
     validation,
   ];

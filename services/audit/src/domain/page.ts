@@ -20,14 +20,6 @@ export function pageSize(asked: number): number {
   return asked === 0 ? defaultSize : asked;
 }
 
-/** The page, when one row more than its size was read, and the token of the next one. */
-export function page<T>(rows: readonly Placed<T>[], size: number) {
-  const kept = rows.slice(0, size);
-  const last = kept.at(-1);
-  const nextPageToken = rows.length > size && last ? tokenOf(last.place) : "";
-  return { items: kept.map(({ item }) => item), nextPageToken };
-}
-
 /** Where a page begins; undefined for the first. Throws the Fault "invalid" for a foreign token. */
 export function placeIn(token: string): Place | undefined {
   if (token === "") return undefined;
@@ -40,6 +32,9 @@ export function placeIn(token: string): Place | undefined {
   });
 }
 
-function tokenOf({ at, id }: Place): string {
+/** Of the page that begins after the place; empty without one. */
+export function tokenOf(place: Place | undefined): string {
+  if (!place) return "";
+  const { at, id } = place;
   return Buffer.from(`${at.getTime()} ${id}`, "utf8").toString("base64url");
 }

@@ -7,7 +7,8 @@ import type { Clock } from "@soldier/kernel/clock";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import { AuditEventSchema, AuditService } from "@soldier/proto/audit/v1/audit_service";
-import { page, pageSize, placeIn } from "../domain/page.ts";
+import { type DamagedAt, pageOfRows } from "@soldier/storage/damaged-rows";
+import { type Place, type Placed, pageSize, placeIn, tokenOf } from "../domain/page.ts";
 import type { AuditStore, Interval } from "../store/audit-store.ts";
 import { verify } from "./verify.ts";
 
@@ -48,18 +49,18 @@ export function auditRpc(store: AuditStore, clock: Clock): Route {
       const { sessionId, agentId, customerId } = req;
       const size = pageSize(req.pageSize);
       const filter = { sessionId, agentId, customerId, ...intervalOf(req) };
-      const slice = { rowsMax: size + 1, after: placeIn(req.pageToken) };
-      const found = page(await store.turnRecords(tenantOf(ctx), filter, slice), size);
-      return { records: found.items, nextPageToken: found.nextPageToken };
+      const { slice, pageOf } = paged(req, size);
+      const { items, ...page } = pageOf(await store.turnRecords(tenantOf(ctx), filter, slice));
+      return { records: items, ...page };
     },
 
     async listAuditEvents(req, ctx) {
       const { resourceKind, resourceId, action } = req;
       const size = pageSize(req.pageSize);
       const filter = { resourceKind, resourceId, action, ...intervalOf(req) };
-      const slice = { rowsMax: size + 1, after: placeIn(req.pageToken) };
-      const found = page(await store.auditEvents(tenantOf(ctx), filter, slice), size);
-      return { events: found.items, nextPageToken: found.nextPageToken };
+      const { slice, pageOf } = paged(req, size);
+      const { items, ...page } = pageOf(await store.auditEvents(tenantOf(ctx), filter, slice));
+      return { events: items, ...page };
     },
 
     async verifyChain(req, ctx) {
@@ -111,6 +112,20 @@ export function auditRpc(store: AuditStore, clock: Clock): Route {
       }
     },
   });
+}
+
+/** What to read for a page, and the page of it. */
+function paged({ pageToken }: { readonly pageToken: string }, size: number) {
+  const damaged: DamagedAt<Place>[] = [];
+  const onDamaged = (one: DamagedAt<Place>) => damaged.push(one);
+  const slice = { rowsMax: size + 1, after: placeIn(pageToken), onDamaged };
+  return {
+    slice,
+    pageOf: <T>(rows: readonly Placed<T>[]) => {
+      const { items, damagedRows, next } = pageOfRows(rows, damaged, size, ({ place }) => place);
+      return { items: items.map(({ item }) => item), damagedRows, nextPageToken: tokenOf(next) };
+    },
+  };
 }
 
 function isWithin(at: Date, { from, to }: Interval): boolean {

@@ -2,6 +2,7 @@ import type { Event } from "@soldier/events/event";
 import type { AuditEvent } from "@soldier/proto/audit/v1/audit_service";
 import type { TurnRecord } from "@soldier/proto/audit/v1/turn_record";
 import type { Link } from "../domain/chain.ts";
+import type { Listening } from "@soldier/storage/damaged-rows";
 import type { Place, Placed } from "../domain/page.ts";
 
 /** From `from` on, before `to`; undefined: no bound. */
@@ -24,7 +25,7 @@ export interface EventFilter extends Interval {
   readonly action: string;
 }
 
-export interface Slice {
+export interface Slice extends Listening<Place> {
   readonly rowsMax: number;
   readonly after?: Place | undefined;
 }

@@ -7,6 +7,7 @@ import { notedOnce } from "@soldier/events/inbox";
 import { turnCommittedTopic } from "@soldier/events/topics";
 import { AuditEventSchema } from "@soldier/proto/audit/v1/audit_service";
 import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
+import { readEach } from "@soldier/storage/damaged-rows";
 import { rowDamaged, storedMessage } from "@soldier/storage/stored-message";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Fragment, Sql } from "postgres";
@@ -79,7 +80,7 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
       const [row] = await sql<RecordRow[]>`
         select record, personal, customer_id, turn_id from turn_records
         where tenant_id = ${tenantId} and turn_id = ${turnId}`;
-      return row && (await readable(tenantId, row));
+      return row && readable(tenantId, row, await keyTo(tenantId, row));
     },
 
     async turnRecords(tenantId, filter, slice) {
@@ -93,12 +94,15 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
           ${customerId ? sql`and customer_id = ${customerId}` : sql``}
           ${within(sql, sql`received_at`, filter)} ${after(sql, sql`(received_at, turn_id)`, slice)}
         order by received_at desc, turn_id desc limit ${slice.rowsMax}`;
-      return await Promise.all(
-        rows.map(async (row) => ({
-          item: await readable(tenantId, row),
-          place: { at: row.at, id: row.turn_id },
-        })),
+      const withKeys = await Promise.all(
+        rows.map(async (row) => ({ ...row, key: await keyTo(tenantId, row) })),
       );
+      const placeOf = (row: { at: Date; turn_id: string }) => ({ at: row.at, id: row.turn_id });
+      const read = (row: (typeof withKeys)[number]) => ({
+        item: readable(tenantId, row, row.key),
+        place: placeOf(row),
+      });
+      return readEach(withKeys, read, placeOf, slice.onDamaged);
     },
 
     async auditEvents(tenantId, filter, slice) {
@@ -112,10 +116,11 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
           ${action ? sql`and action = ${action}` : sql``}
           ${within(sql, sql`occurred_at`, filter)} ${after(sql, sql`(occurred_at, id)`, slice)}
         order by occurred_at desc, id desc limit ${slice.rowsMax}`;
-      return rows.map(({ at, id, event }) => ({
+      const read = ({ at, id, event }: (typeof rows)[number]) => ({
         item: storedMessage(AuditEventSchema, event, { table: "audit.audit_events", id }),
         place: { at, id },
-      }));
+      });
+      return readEach(rows, read, ({ at, id }) => ({ at, id }), slice.onDamaged);
     },
 
     async chainPart(tenantId, { from, to }) {
@@ -151,7 +156,8 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
         return storedMessage(AuditEventSchema, content.record, { table: "audit.audit_events", id });
       const kept = { table: "audit.turn_records", id };
       const { customerId } = storedMessage(TurnRecordSchema, content.record, kept);
-      return await readable(tenantId, { ...content, customer_id: customerId, turn_id: id });
+      const row = { ...content, customer_id: customerId, turn_id: id };
+      return readable(tenantId, row, await keyTo(tenantId, row));
     },
 
     async forget(tenantId, customerId, dryRun = false) {
@@ -182,13 +188,20 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
     },
   };
 
+  /** To what is personal in a record; undefined when nothing is, or nobody can read it any more. */
+  async function keyTo(tenantId: string, { personal, customer_id: customerId }: RecordRow) {
+    return personal?.length ? await keys.forReading(tenantId, customerId) : undefined;
+  }
+
   /** With what is personal, as long as there is the key to it. */
-  async function readable(tenantId: string, row: RecordRow): Promise<TurnRecord> {
-    const { record, personal, customer_id: customerId, turn_id: turnId } = row;
+  function readable(
+    tenantId: string,
+    { record, personal, turn_id: turnId }: RecordRow,
+    key: Uint8Array | undefined,
+  ): TurnRecord {
     const kept = { table: "audit.turn_records", id: turnId };
     const rest = storedMessage(TurnRecordSchema, record, kept);
     if (personal === null) return rest;
-    const key = personal.length > 0 ? await keys.forReading(tenantId, customerId) : undefined;
     if (key) return joined(record, unsealed(key, personal, tenantId, turnId));
     rest.personalErased = true;
     return rest;

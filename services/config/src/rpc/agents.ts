@@ -1,15 +1,17 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import { identityOf } from "@soldier/chassis/identity";
 import { audited } from "@soldier/events/audited";
+import type { Agent } from "@soldier/proto/config/v1/agent";
 import type { AgentDocument, ConfigService } from "@soldier/proto/config/v1/config_service";
 import { asAgent, emptyDraft } from "../domain/document.ts";
-import { pageOf, tokenOf } from "../domain/page.ts";
+import { pageOf } from "../domain/page.ts";
 import { refusal } from "../domain/problem.ts";
 import { nameTaken, requireEtag } from "../domain/refusals.ts";
 import { deletedAgent, revised } from "../domain/revision.ts";
 import { newErrors, settle } from "../domain/settle.ts";
 import { editDraft, requireAgent } from "./edit.ts";
 import { configPublished } from "../events.ts";
+import { paged } from "./paged.ts";
 import type { Parts } from "./parts.ts";
 
 type Agents = Required<
@@ -45,11 +47,9 @@ export function agentHandlers(parts: Parts): Agents {
     },
 
     async listAgents(request, ctx) {
-      const { after, limit } = pageOf(request);
-      const found = await store.agents(identityOf(ctx).tenantId, { after, limit: limit + 1 });
-      const agents = found.slice(0, limit);
-      const last = agents.at(-1);
-      return { agents, nextPageToken: found.length > limit && last ? tokenOf(last.slug) : "" };
+      const { slice, shown } = paged(pageOf(request), ({ slug }: Agent) => [slug]);
+      const { items, ...page } = shown(await store.agents(identityOf(ctx).tenantId, slice));
+      return { agents: items, ...page };
     },
 
     async updateAgent({ agent: sent }, ctx) {

@@ -38,8 +38,8 @@ function ruleHandlers(parts: Parts): Handlers {
       rule: await all.get(agentId, ruleId, ctx),
     }),
     async listRules({ agentId, ...page }, ctx) {
-      const [rules, nextPageToken] = await all.list(agentId, page, ctx);
-      return { rules, nextPageToken };
+      const { items: rules, ...found } = await all.list(agentId, page, ctx);
+      return { rules, ...found };
     },
     updateRule: async ({ agentId, rule }, ctx) => ({
       rule: await all.update(agentId, rule, ctx),
@@ -56,8 +56,8 @@ function ruleHandlers(parts: Parts): Handlers {
       ruleGroup: await groups.get(agentId, ruleGroupId, ctx),
     }),
     async listRuleGroups({ agentId, ...page }, ctx) {
-      const [ruleGroups, nextPageToken] = await groups.list(agentId, page, ctx);
-      return { ruleGroups, nextPageToken };
+      const { items: ruleGroups, ...found } = await groups.list(agentId, page, ctx);
+      return { ruleGroups, ...found };
     },
     updateRuleGroup: async ({ agentId, ruleGroup }, ctx) => ({
       ruleGroup: await groups.update(agentId, ruleGroup, ctx),
@@ -74,8 +74,8 @@ function ruleHandlers(parts: Parts): Handlers {
       relation: await edges.get(agentId, relationId, ctx),
     }),
     async listRelations({ agentId, ...page }, ctx) {
-      const [relations, nextPageToken] = await edges.list(agentId, page, ctx);
-      return { relations, nextPageToken };
+      const { items: relations, ...found } = await edges.list(agentId, page, ctx);
+      return { relations, ...found };
     },
     updateRelation: async ({ agentId, relation }, ctx) => ({
       relation: await edges.update(agentId, relation, ctx),
@@ -99,8 +99,8 @@ function flowHandlers(parts: Parts): Handlers {
       scenario: await flows.get(agentId, scenarioId, ctx),
     }),
     async listScenarios({ agentId, ...page }, ctx) {
-      const [scenarios, nextPageToken] = await flows.list(agentId, page, ctx);
-      return { scenarios, nextPageToken };
+      const { items: scenarios, ...found } = await flows.list(agentId, page, ctx);
+      return { scenarios, ...found };
     },
     updateScenario: async ({ agentId, scenario }, ctx) => ({
       scenario: await flows.update(agentId, scenario, ctx),
@@ -117,8 +117,8 @@ function flowHandlers(parts: Parts): Handlers {
       template: await texts.get(agentId, templateId, ctx),
     }),
     async listTemplates({ agentId, ...page }, ctx) {
-      const [templates, nextPageToken] = await texts.list(agentId, page, ctx);
-      return { templates, nextPageToken };
+      const { items: templates, ...found } = await texts.list(agentId, page, ctx);
+      return { templates, ...found };
     },
     updateTemplate: async ({ agentId, template }, ctx) => ({
       template: await texts.update(agentId, template, ctx),
@@ -143,8 +143,8 @@ function valueSourceHandlers(parts: Parts): Handlers {
       variable: await named.get(agentId, variableId, ctx),
     }),
     async listVariables({ agentId, ...page }, ctx) {
-      const [variables, nextPageToken] = await named.list(agentId, page, ctx);
-      return { variables, nextPageToken };
+      const { items: variables, ...found } = await named.list(agentId, page, ctx);
+      return { variables, ...found };
     },
     updateVariable: async ({ agentId, variable }, ctx) => ({
       variable: await named.update(agentId, variable, ctx),
@@ -161,8 +161,8 @@ function valueSourceHandlers(parts: Parts): Handlers {
       tool: await acts.get(agentId, toolId, ctx),
     }),
     async listTools({ agentId, ...page }, ctx) {
-      const [tools, nextPageToken] = await acts.list(agentId, page, ctx);
-      return { tools, nextPageToken };
+      const { items: tools, ...found } = await acts.list(agentId, page, ctx);
+      return { tools, ...found };
     },
     updateTool: async ({ agentId, tool }, ctx) => ({
       tool: await acts.update(agentId, tool, ctx),
@@ -179,8 +179,8 @@ function valueSourceHandlers(parts: Parts): Handlers {
       fieldDefinition: await fields.get(agentId, fieldDefinitionId, ctx),
     }),
     async listFieldDefinitions({ agentId, ...page }, ctx) {
-      const [fieldDefinitions, nextPageToken] = await fields.list(agentId, page, ctx);
-      return { fieldDefinitions, nextPageToken };
+      const { items: fieldDefinitions, ...found } = await fields.list(agentId, page, ctx);
+      return { fieldDefinitions, ...found };
     },
     updateFieldDefinition: async ({ agentId, fieldDefinition }, ctx) => ({
       fieldDefinition: await fields.update(agentId, fieldDefinition, ctx),

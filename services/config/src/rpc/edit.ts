@@ -45,7 +45,9 @@ async function noAgent(
   tenantId: string,
   idOrSlug: string,
 ): Promise<never> {
-  const others = await store.agents(tenantId, { after: undefined, limit: 500 });
+  // Only names to suggest.
+  const page = { after: undefined, limit: 500, onDamaged: () => {} };
+  const others = await store.agents(tenantId, page);
   throw agentNotFound(
     idOrSlug,
     others.map(({ slug }) => slug),

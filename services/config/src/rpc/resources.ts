@@ -4,19 +4,20 @@ import type { AgentDocument } from "@soldier/proto/config/v1/config_service";
 import { as } from "../domain/document.ts";
 import { draftIndex, placeOf } from "../domain/draft-index.ts";
 import type { Kind, Resource } from "../domain/kinds.ts";
-import { pageOf, type PageRequest, tokenOf } from "../domain/page.ts";
+import { pageOf, type PageRequest } from "../domain/page.ts";
 import { refusal } from "../domain/problem.ts";
 import { inUse, nameTaken, notFound, requireEtag } from "../domain/refusals.ts";
 import { type Revised, type Revision, revised } from "../domain/revision.ts";
 import { newErrors, settle, type Settled } from "../domain/settle.ts";
 import { editDraft, requireAgent } from "./edit.ts";
+import { paged, type Shown } from "./paged.ts";
 import type { Context, Parts } from "./parts.ts";
 
 /** The five things that can be done with resources of one kind. */
 export interface Resources<R extends Resource> {
   create(agent: string, sent: R | undefined, ctx: Context): Promise<R>;
   get(agent: string, idOrName: string, ctx: Context): Promise<R>;
-  list(agent: string, page: PageRequest, ctx: Context): Promise<readonly [R[], string]>;
+  list(agent: string, page: PageRequest, ctx: Context): Promise<Shown<R>>;
   update(agent: string, sent: R | undefined, ctx: Context): Promise<R>;
   delete(agent: string, idOrName: string, etag: string, ctx: Context): Promise<void>;
 }
@@ -51,18 +52,12 @@ export function resources<R extends Resource>(parts: Parts, kind: Kind<R>): Reso
     },
 
     async list(agent, request, ctx) {
-      const page = pageOf(request);
+      const { slice, shown } = paged(pageOf(request), ({ name }: R) => [name]);
       const identity = identityOf(ctx);
       const { id } = await requireAgent(parts, identity, agent);
       const { tenantId } = identity;
-      const found = await parts.store.resources(tenantId, id, collection, {
-        ...page,
-        limit: page.limit + 1,
-      });
-      const shown = found.slice(0, page.limit);
-      const last = shown.at(-1);
-      const next = found.length > page.limit && last ? tokenOf(last.name) : "";
-      return [shown as R[], next]; // the store reads rows by the kind's collection
+      const found = await parts.store.resources(tenantId, id, collection, slice);
+      return shown(found as R[]); // the store reads rows by the kind's collection
     },
 
     update: (agent, message, ctx) => {

@@ -12,11 +12,12 @@ import {
   type VariableValue,
   VariableValueSchema,
 } from "@soldier/proto/config/v1/template";
-import { pageOf, tokenOf } from "../domain/page.ts";
+import { pageOf } from "../domain/page.ts";
 import { unknownName } from "../domain/problem.ts";
 import { requireAgent } from "./edit.ts";
 import { configPublished } from "../events.ts";
 import { valuesMaxBytes } from "../domain/answer-room.ts";
+import { paged } from "./paged.ts";
 import type { Parts } from "./parts.ts";
 
 type Values = Required<
@@ -33,7 +34,7 @@ export function valueHandlers(parts: Parts): Values {
 
   async function requireVariable({ tenantId }: Identity, agent: Agent, name: string) {
     if (await store.resource(tenantId, agent.id, "variables", name)) return;
-    const page = { after: undefined, limit: readMax };
+    const page = { after: undefined, limit: readMax, onDamaged: () => {} }; // only names to suggest
     const known = await store.resources(tenantId, agent.id, "variables", page);
     const names = known.map((variable) => variable.name);
     const description = unknownName("variable", name, names);
@@ -85,18 +86,16 @@ export function valueHandlers(parts: Parts): Values {
     },
 
     async listVariableValues({ agentId, variable, ...request }, ctx) {
-      const { after, limit } = pageOf(request, valueKeys);
+      const { slice, shown } = paged(pageOf(request, valueKeys), (value: VariableValue) => [
+        value.variable,
+        String(value.level),
+        value.key,
+      ]);
       const identity = identityOf(ctx);
       const { id } = await requireAgent(parts, identity, agentId);
-      const page = { after, limit: limit + 1 };
-      const found = await store.values(identity.tenantId, id, { variable }, page);
-      const values = found.slice(0, limit);
-      const last = values.at(-1);
-      const isMore = found.length > limit && last;
-      return {
-        values,
-        nextPageToken: isMore ? tokenOf(last.variable, String(last.level), last.key) : "",
-      };
+      const found = await store.values(identity.tenantId, id, { variable }, slice);
+      const { items: values, ...page } = shown(found);
+      return { values, ...page };
     },
   };
 }

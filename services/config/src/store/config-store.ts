@@ -3,9 +3,13 @@ import type { Agent } from "@soldier/proto/config/v1/agent";
 import type { AgentVersion } from "@soldier/proto/config/v1/bundle";
 import type { AgentDocument } from "@soldier/proto/config/v1/config_service";
 import type { VariableValue } from "@soldier/proto/config/v1/template";
+import type { Listening } from "@soldier/storage/damaged-rows";
 import type { Placed } from "../domain/difference.ts";
 import type { Collection, Resource } from "../domain/kinds.ts";
 import type { Page } from "../domain/page.ts";
+
+/** Of a row, for the page after it. */
+type Keys = readonly string[];
 
 /** A draft as it is stored: all of one moment. */
 export interface StoredDraft {
@@ -69,7 +73,7 @@ export interface ConfigStore {
   /** Undefined when there is none with this id or slug. */
   agent(tenantId: string, idOrSlug: string): Promise<Agent | undefined>;
   /** In the order of their slugs, which are also the page's keys. */
-  agents(tenantId: string, page: Page): Promise<readonly Agent[]>;
+  agents(tenantId: string, page: Page & Listening<Keys>): Promise<readonly Agent[]>;
   resource(
     tenantId: string,
     agentId: string,
@@ -81,7 +85,7 @@ export interface ConfigStore {
     tenantId: string,
     agentId: string,
     collection: Collection,
-    page: Page,
+    page: Page & Listening<Keys>,
   ): Promise<readonly Resource[]>;
   draft(tenantId: string, idOrSlug: string): Promise<StoredDraft | undefined>;
 
@@ -148,7 +152,7 @@ export interface ConfigStore {
     tenantId: string,
     agentId: string,
     filter: ValueFilter,
-    page: Page,
+    page: Page & Listening<Keys>,
   ): Promise<readonly VariableValue[]>;
   /** What turns use: values for the tenant, the agent, its groups and customers that hold at that time. */
   valuesInForce(tenantId: string, agentId: string, at: Date): Promise<readonly VariableValue[]>;

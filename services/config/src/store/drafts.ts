@@ -4,6 +4,7 @@ import { Fault } from "@soldier/kernel/fault";
 import { isId } from "@soldier/kernel/ids";
 import type { Agent } from "@soldier/proto/config/v1/agent";
 import { type AgentDocument, AgentDocumentSchema } from "@soldier/proto/config/v1/config_service";
+import { readEach } from "@soldier/storage/damaged-rows";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { ISql, Sql } from "postgres";
 import { allKinds, type Resource } from "../domain/kinds.ts";
@@ -34,14 +35,14 @@ export function postgresDrafts(pool: Sql): Drafts {
       return row && agentFrom(row);
     },
 
-    async agents(tenantId, { after, limit }) {
+    async agents(tenantId, { after, limit, onDamaged }) {
       const sql = tenantSql(pool, tenantId);
       const rows = await sql<AgentRow[]>`
         select * from agents
         where tenant_id = ${tenantId} and deleted_at is null
           ${after === undefined ? sql`` : sql`and slug collate "C" > ${after[0] ?? ""}`}
         order by slug collate "C" limit ${limit}`;
-      return rows.map(agentFrom);
+      return readEach(rows, agentFrom, ({ slug }) => [slug], onDamaged);
     },
 
     async resource(tenantId, agentId, collection, idOrName) {
@@ -54,15 +55,15 @@ export function postgresDrafts(pool: Sql): Drafts {
       return row && resourceFrom(row);
     },
 
-    async resources(tenantId, agentId, collection, { after, limit }) {
+    async resources(tenantId, agentId, collection, { after, limit, onDamaged }) {
       const sql = tenantSql(pool, tenantId);
-      const rows = await sql<ResourceRow[]>`
+      const rows = await sql<(ResourceRow & { name: string })[]>`
         select * from resources
         where tenant_id = ${tenantId} and agent_id = ${agentId} and kind = ${collection}
           and deleted_at is null
           ${after === undefined ? sql`` : sql`and name collate "C" > ${after[0] ?? ""}`}
         order by name collate "C" limit ${limit}`;
-      return rows.map(resourceFrom);
+      return readEach(rows, resourceFrom, ({ name }) => [name], onDamaged);
     },
 
     draft: (tenantId, idOrSlug) =>

@@ -6,6 +6,7 @@ import {
   type VariableValue,
   VariableValueSchema,
 } from "@soldier/proto/config/v1/template";
+import { readEach } from "@soldier/storage/damaged-rows";
 import { storedMessage } from "@soldier/storage/stored-message";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql } from "postgres";
@@ -63,7 +64,7 @@ export function postgresValues(pool: Sql): Values {
       });
     },
 
-    async values(tenantId, agentId, { variable }, { after, limit }) {
+    async values(tenantId, agentId, { variable }, { after, limit, onDamaged }) {
       const sql = tenantSql(pool, tenantId);
       const [name = "", level = "0", key = ""] = after ?? [];
       const rows = await sql<ValueRow[]>`
@@ -72,7 +73,8 @@ export function postgresValues(pool: Sql): Values {
           ${variable ? sql`and variable = ${variable}` : sql``}
           and (variable, level, key) > (${name}, ${level}, ${key})
         order by variable, level, key limit ${limit}`;
-      return rows.map(valueFrom);
+      const keysOf = (row: ValueRow) => [row.variable, String(row.level), row.key];
+      return readEach(rows, valueFrom, keysOf, onDamaged);
     },
 
     async valuesInForce(tenantId, agentId, at) {

@@ -140,7 +140,8 @@ export function elsewhere({ call, bus, eraseDeadLetters }: ElsewhereOptions): El
     const ids: string[] = [];
     for (let pageToken = "", more = true; more; more = pageToken !== "") {
       const page = await profile.listProfiles({ pageToken });
-      ids.push(...page.profiles.map(({ id }) => id));
+      // Whose profile can't be read is erased like the others.
+      ids.push(...[...page.profiles, ...page.damagedRows].map(({ id }) => id));
       pageToken = page.nextPageToken;
     }
     return ids;

@@ -66,7 +66,11 @@ export function profileRpc(options: ProfileRpcOptions): Route {
     async listProfiles({ pageSize, pageToken: token }, ctx) {
       const limit = pageSize || pageDefault;
       const page = await store.list(tenantOf(ctx), limit, customerAfter(token), clock.now());
-      return { profiles: [...page.items], nextPageToken: pageToken(page.next) };
+      return {
+        profiles: [...page.items],
+        damagedRows: [...page.damaged],
+        nextPageToken: pageToken(page.next),
+      };
     },
 
     async updateField(req, ctx) {

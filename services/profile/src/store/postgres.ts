@@ -2,6 +2,7 @@ import { once } from "@soldier/events/inbox";
 import { addToOutbox } from "@soldier/events/outbox";
 import { Fault } from "@soldier/kernel/fault";
 import type { MasterKey } from "@soldier/kernel/seal";
+import { type DamagedRow, readEach } from "@soldier/storage/damaged-rows";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql, TransactionSql } from "postgres";
 import { addAsset, listAssets } from "./assets.ts";
@@ -103,8 +104,16 @@ export function postgresProfileStore(pool: Sql, master: MasterKey | undefined): 
           limit ${limit + 1}`,
       );
       const page = rows.slice(0, limit);
+      const damaged: DamagedRow[] = [];
+      const read = (row: ProfileRow) => profileOf(row, sealing);
       return {
-        items: page.map((row) => profileOf(row, sealing)),
+        items: readEach(
+          page,
+          read,
+          ({ id }) => id,
+          ({ row }) => damaged.push(row),
+        ),
+        damaged,
         next: rows.length > limit ? page.at(-1)?.id : undefined,
       };
     },

@@ -8,6 +8,7 @@ import type {
 } from "@soldier/proto/profile/v1/profile";
 import type { Claim, NewClaim, Standing } from "../domain/claim.ts";
 import type { Span } from "../domain/timeline.ts";
+import type { DamagedRow } from "@soldier/storage/damaged-rows";
 
 export interface FoundProfile {
   readonly profile: CustomerProfile;
@@ -138,13 +139,13 @@ export interface ProfileStore {
     externalId: string,
     now: Date,
   ): Promise<FoundProfile>;
-  /** A page of customers, the latest first, after the one given; none that was merged into another. */
+  /** A page of customers, the latest first, after the one given; none that was merged into another; those apart that can't be read. */
   list(
     tenantId: string,
     limit: number,
     after: string | undefined,
     now: Date,
-  ): Promise<Page<CustomerProfile>>;
+  ): Promise<Page<CustomerProfile> & { readonly damaged: readonly DamagedRow[] }>;
   /**
    * A page of the values that a field has had, each with the interval in which it held, the latest
    * first, after the token given; as believed now or then. Pending ones never held.

@@ -1,6 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { Fault } from "@soldier/kernel/fault";
 import { type MasterKey, newKey, opened, sealed } from "@soldier/kernel/seal";
+import { rowDamaged } from "@soldier/storage/stored-message";
 
 /** A customer's data key as stored: wrapped by the deployment's, when that has one. */
 export interface StoredKey {
@@ -48,10 +49,19 @@ export function sealingUnder(master: MasterKey | undefined): Sealing {
     },
     open(owner, key, name, box) {
       if (!key) throw new Fault("internal", "an encrypted value came without its customer's key");
-      const text = opened(unwrapped(owner, key), bytesOf(box), nameOf(owner, name));
+      const text = unsealed(owner, unwrapped(owner, key), name, box);
       return JSON.parse(text.toString("utf8")) as JsonValue; // what seal() made
     },
   };
+}
+
+function unsealed(owner: KeyOwner, key: Uint8Array, name: string, box: string): Buffer {
+  try {
+    return opened(key, bytesOf(box), nameOf(owner, name));
+  } catch (error) {
+    const kept = { table: "profile.field_claims", id: owner.customerId };
+    throw rowDamaged(kept, `can't be decrypted by the customer's key (field ${name})`, error);
+  }
 }
 
 function nameOf({ tenantId, customerId }: KeyOwner, ...more: readonly string[]): string {

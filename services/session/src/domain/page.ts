@@ -7,18 +7,6 @@ export function pageSize(asked: number): number {
   return asked === 0 ? defaultSize : asked;
 }
 
-/** The page, when one row more than its size was read, and the key where the next one begins. */
-export function page<T>(
-  rows: readonly T[],
-  size: number,
-  keyOf: (row: T) => string,
-): { rows: readonly T[]; nextPageToken: string } {
-  const kept = rows.slice(0, size);
-  const last = kept.at(-1);
-  const more = rows.length > size && last !== undefined;
-  return { rows: kept, nextPageToken: more ? tokenOf(keyOf(last)) : "" };
-}
-
 /** The key in a token; undefined for the first page. Throws the Fault "invalid" for a foreign token. */
 export function keyIn(token: string, shape: RegExp): string | undefined {
   if (token === "") return undefined;
@@ -30,6 +18,7 @@ export function keyIn(token: string, shape: RegExp): string | undefined {
   });
 }
 
-function tokenOf(key: string): string {
-  return Buffer.from(key, "utf8").toString("base64url");
+/** Of the page that begins after the key; empty without one. */
+export function tokenOf(key: string | number | undefined): string {
+  return key === undefined ? "" : Buffer.from(String(key), "utf8").toString("base64url");
 }

@@ -11,7 +11,8 @@ import {
   type OverrideStepRequest,
   SessionService,
 } from "@soldier/proto/session/v1/session_service";
-import { keyIn, page, pageSize } from "../domain/page.ts";
+import { type DamagedAt, pageOfRows } from "@soldier/storage/damaged-rows";
+import { keyIn, pageSize, tokenOf } from "../domain/page.ts";
 import { closed, deleted, overridden } from "../domain/session.ts";
 import type { SessionScope, Stored } from "../store/session-store.ts";
 import { sessionAudited, sessionClosed } from "./events.ts";
@@ -48,24 +49,34 @@ export function sessionRpc(parts: SessionParts): Route {
     async listSessions({ agentId, customerId, status, pageSize: asked, pageToken }, ctx) {
       const size = pageSize(asked);
       const idleBefore = new Date(clock.now().getTime() - idleAfterMs);
+      const damaged: DamagedAt<string>[] = [];
       const rows = await store.list(
         viewerOf(ctx),
         { agentId, customerId, status, idleBefore },
-        { rowsMax: size + 1, before: keyIn(pageToken, idShape) },
+        {
+          rowsMax: size + 1,
+          before: keyIn(pageToken, idShape),
+          onDamaged: (one) => damaged.push(one),
+        },
       );
-      const found = page(rows, size, ({ session }) => session.id);
-      const sessions = found.rows.map((stored) => shown(parts, stored));
-      return { sessions, nextPageToken: found.nextPageToken };
+      const { items, damagedRows, next } = pageOfRows(rows, damaged, size, (one) => one.session.id);
+      const sessions = items.map((stored) => shown(parts, stored));
+      return { sessions, damagedRows, nextPageToken: tokenOf(next) };
     },
 
     async listTurns({ sessionId, pageSize: asked, pageToken }, ctx) {
       const size = pageSize(asked);
       const key = keyIn(pageToken, numberShape);
-      const slice = { rowsMax: size + 1, before: key === undefined ? undefined : Number(key) };
+      const damaged: DamagedAt<number>[] = [];
+      const slice = {
+        rowsMax: size + 1,
+        before: key === undefined ? undefined : Number(key),
+        onDamaged: (one: DamagedAt<number>) => damaged.push(one),
+      };
       const rows = await store.turns(viewerOf(ctx), sessionId, slice);
       if (!rows) throw refusals.sessionNotFound(sessionId);
-      const found = page(rows, size, (turn) => String(turn.number));
-      return { turns: [...found.rows], nextPageToken: found.nextPageToken };
+      const { items, damagedRows, next } = pageOfRows(rows, damaged, size, (turn) => turn.number);
+      return { turns: items, damagedRows, nextPageToken: tokenOf(next) };
     },
 
     async closeSession({ sessionId }, ctx) {

@@ -3,6 +3,7 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { eraseSessions } from "./erase-sessions.ts";
 import { addToOutbox } from "@soldier/events/outbox";
 import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
+import { readEach } from "@soldier/storage/damaged-rows";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Fragment, Sql } from "postgres";
 import { abortTurn } from "./abort-turn.ts";
@@ -55,7 +56,7 @@ export function postgresSessionStore(pool: Sql): SessionStore {
       return row && storedFrom(row, stateFrom(row.state, row.id));
     },
 
-    async list({ tenantId, subject, seesAll }, filter, { rowsMax, before }) {
+    async list({ tenantId, subject, seesAll }, filter, { rowsMax, before, onDamaged }) {
       const sql = tenantSql(pool, tenantId);
       const rows = await sql<FoundRow[]>`
         select *, ${leased} as leased from sessions
@@ -66,13 +67,14 @@ export function postgresSessionStore(pool: Sql): SessionStore {
           ${before ? sql`and id < ${before}` : sql``}
           ${inStatus(sql, leased, filter)}
         order by id desc limit ${rowsMax}`;
-      return rows.map((row) => storedFrom(row, stateFrom(row.state, row.id)));
+      const read = (row: FoundRow) => storedFrom(row, stateFrom(row.state, row.id));
+      return readEach(rows, read, ({ id }) => id, onDamaged);
     },
 
-    async turns({ tenantId, subject, seesAll }, sessionId, { rowsMax, before }) {
+    async turns({ tenantId, subject, seesAll }, sessionId, { rowsMax, before, onDamaged }) {
       const sql = tenantSql(pool, tenantId);
-      const rows = await sql<{ turn: Uint8Array | null }[]>`
-        select t.turn from sessions s
+      const rows = await sql<{ number: number | null; turn: Uint8Array | null }[]>`
+        select t.number, t.turn from sessions s
         left join lateral (
           select number, turn from turns
           where tenant_id = ${tenantId} and session_id = ${sessionId}
@@ -83,7 +85,9 @@ export function postgresSessionStore(pool: Sql): SessionStore {
           and (s.opened_by = ${subject} or ${seesAll}::boolean)
         order by t.number desc`;
       if (rows.length === 0) return undefined;
-      return rows.flatMap(({ turn }) => (turn ? [turnFrom(turn, sessionId)] : []));
+      const found = rows.flatMap(({ number, turn }) => (turn && number ? [{ number, turn }] : []));
+      const read = ({ turn }: { turn: Uint8Array }) => turnFrom(turn, sessionId);
+      return readEach(found, read, ({ number }) => number, onDamaged);
     },
 
     change: ({ tenantId, subject, seesAll }, sessionId, move) =>

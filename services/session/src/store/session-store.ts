@@ -3,6 +3,7 @@ import type { Value } from "@bufbuild/protobuf/wkt";
 import type { ToolCallOutcome } from "@soldier/proto/audit/v1/turn_record";
 import type { Session, SessionState, SessionStatus, Turn } from "@soldier/proto/session/v1/session";
 import type { Event } from "@soldier/events/event";
+import type { Listening } from "@soldier/storage/damaged-rows";
 
 /** Who asks. A session of another tenant, or that this caller may not see, is absent. */
 export interface Viewer {
@@ -245,13 +246,13 @@ export interface SessionStore {
   list(
     viewer: Viewer,
     filter: SessionFilter,
-    slice: Slice & { readonly before?: string | undefined },
+    slice: Slice & Listening<string> & { readonly before?: string | undefined },
   ): Promise<readonly Stored[]>;
   /** The latest first, before the given number. Undefined without such a session. */
   turns(
     viewer: Viewer,
     sessionId: string,
-    slice: Slice & { readonly before?: number | undefined },
+    slice: Slice & Listening<number> & { readonly before?: number | undefined },
   ): Promise<readonly Turn[] | undefined>;
   /** Removes what was said for good, with its events that are still kept, in one transaction. */
   erase(tenantId: string, erasure: SessionErasure): Promise<SessionErased>;
