@@ -1,14 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { runForTest, type TestMesh } from "@soldier/chassis/testing";
+import { runForTest, testIdentity, type TestMesh } from "@soldier/chassis/testing";
 import { startExampleBackend } from "@soldier/examples/backend";
 import { newEvent } from "@soldier/events/event";
 import { testEvents } from "@soldier/events/testing";
 import { addToOutbox } from "@soldier/events/outbox";
 import { turnCommittedTopic } from "@soldier/events/topics";
 import { newId } from "@soldier/kernel/ids";
+import { Channel } from "@soldier/proto/common/v1/resource";
 import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
+import { MemoryService } from "@soldier/proto/memory/v1/memory_service";
+import { ProfileService } from "@soldier/proto/profile/v1/profile_service";
 import { testDatabase } from "@soldier/storage/testing";
 import { register } from "prom-client";
 import postgres, { type Sql } from "postgres";
@@ -225,6 +228,29 @@ describe("damage in what is stored", () => {
       const { turnId } = await say("hello");
       const recorded = () => sql`select from audit.turn_records where turn_id = ${turnId}`;
       await expect.poll(recorded, { timeout: 10_000 }).toHaveLength(1);
+    });
+
+    it("goes with the next erasure of its tenant, since it may be of whoever is erased", async () => {
+      const whole = toBinary(TurnCommittedSchema, create(TurnCommittedSchema, committed()));
+      const id = await told(whole.subarray(0, whole.length - 5));
+      await expect.poll(() => letters(id), { timeout: 10_000 }).toHaveLength(3);
+      const other = await sql`
+        insert into audit.dead_letters (consumer, event_id, tenant_id, topic, payload, occurred_at, attempts, reason)
+        select consumer, gen_random_uuid(), 'another', topic, payload, occurred_at, attempts, reason
+        from audit.dead_letters where event_id = ${id} returning event_id`;
+      const as = mesh.as(testIdentity({ tenantId: "demo", roles: ["operator", "chat"] }));
+      const who = { channel: Channel.API, externalId: newId() };
+      const { profile } = await as(ProfileService).getOrCreateProfile(who);
+      const scope = { case: "customerId", value: profile?.id ?? "" } as const;
+      const { certificateId: erasureId } = await as(MemoryService).erase({ scope });
+      const erasure = async () => (await as(MemoryService).getErasure({ erasureId })).erasure;
+      const finished = async () => (await erasure())?.finishedAt;
+      await expect.poll(finished, { timeout: 20_000 }).toBeDefined();
+      expect(await letters(id)).toEqual([]);
+      expect(await letters(String(other[0]?.["event_id"]))).toHaveLength(1);
+      const erased = (await erasure())?.erased ?? {};
+      for (const whose of ["", "audit_", "profile_"])
+        expect(erased[`${whose}unreadable_letters`]).toBeGreaterThan(0n);
     });
 
     it("is none when a newer release has put more into it than this one knows", async () => {

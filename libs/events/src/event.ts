@@ -64,6 +64,18 @@ export function messageOf<M extends DescMessage>(about: Topic<M>, event: Event):
   }
 }
 
+/** The same, and undefined for bytes that are not such a message. */
+export function readableOf<M extends DescMessage>(
+  about: Topic<M>,
+  event: Event,
+): MessageShape<M> | undefined {
+  try {
+    return fromBinary(about.schema, event.payload);
+  } catch {
+    return undefined; // it is no message: see above
+  }
+}
+
 /** "turn" of "turn.committed": one stream holds one domain. */
 export function domainOf(topicName: string): string {
   const [, domain] = /^([a-z][a-z0-9_]*)\.[a-z][a-z0-9_]*$/.exec(topicName) ?? [];

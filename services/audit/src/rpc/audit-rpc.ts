@@ -78,19 +78,29 @@ export function auditRpc(store: AuditStore, clock: Clock): Route {
 
     async forgetCustomer({ customerId, dryRun }, ctx) {
       const identity = identityOf(ctx);
-      const { records, destroyed } = await store.forget(identity.tenantId, customerId, dryRun);
-      if (destroyed && !dryRun)
-        await noteForgotten(identity, { kind: "customer", id: customerId }, { records });
-      return { records: BigInt(records), destroyed };
+      const forgotten = await store.forget(identity.tenantId, customerId, dryRun);
+      const { records, destroyed, unreadableLetters: letters } = forgotten;
+      if ((destroyed || letters > 0) && !dryRun)
+        await noteForgotten(
+          identity,
+          { kind: "customer", id: customerId },
+          { records, ...(letters > 0 && { unreadable_letters: letters }) },
+        );
+      return { records: BigInt(records), destroyed, unreadableLetters: BigInt(letters) };
     },
 
     async forgetTenant({ dryRun }, ctx) {
       const identity = identityOf(ctx);
       const { tenantId } = identity;
-      const { records, keys } = await store.forgetAll(tenantId, dryRun);
+      const forgotten = await store.forgetAll(tenantId, dryRun);
+      const { records, keys, unreadableLetters: letters } = forgotten;
       if (keys > 0 && !dryRun)
         await noteForgotten(identity, { kind: "tenant", id: tenantId }, { records, keys });
-      return { records: BigInt(records), keys: BigInt(keys) };
+      return {
+        records: BigInt(records),
+        keys: BigInt(keys),
+        unreadableLetters: BigInt(letters),
+      };
     },
 
     async *exportRecords(req, ctx) {

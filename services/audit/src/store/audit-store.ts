@@ -77,13 +77,17 @@ export interface AuditStore {
   readLink(tenantId: string, link: Link): Promise<TurnRecord | AuditEvent | undefined>;
   /**
    * Destroys the customer's key for good, and what this service gave up of the customer's events. How
-   * many records were under it, and whether it was there. A dry run only counts.
+   * many records were under it, and whether it was there. A dry run only counts. Dead letters of the
+   * tenant that nobody can read may be the customer's: they go, too, and are counted apart.
    */
   forget(
     tenantId: string,
     customerId: string,
     dryRun?: boolean,
-  ): Promise<{ records: number; destroyed: boolean }>;
+  ): Promise<{ records: number; destroyed: boolean; unreadableLetters: number }>;
   /** The same for every customer of the tenant; with how many keys there were. */
-  forgetAll(tenantId: string, dryRun: boolean): Promise<{ records: number; keys: number }>;
+  forgetAll(
+    tenantId: string,
+    dryRun: boolean,
+  ): Promise<{ records: number; keys: number; unreadableLetters: number }>;
 }

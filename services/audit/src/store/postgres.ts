@@ -1,10 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
-import type { Erasing } from "@soldier/events/bus";
-import { eraseDeadLetters } from "@soldier/events/dead-letters";
-import { type Event, messageOf } from "@soldier/events/event";
+import { eraseLettersOf } from "@soldier/events/dead-letters";
 import { notedOnce } from "@soldier/events/inbox";
 import { turnCommittedTopic } from "@soldier/events/topics";
+import type { TurnCommitted } from "@soldier/proto/events/v1/events";
 import { AuditEventSchema } from "@soldier/proto/audit/v1/audit_service";
 import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import { readEach } from "@soldier/storage/damaged-rows";
@@ -165,11 +164,15 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
       const destroyed = dryRun
         ? (await keys.forReading(tenantId, customerId)) !== undefined
         : await keys.destroy(tenantId, customerId);
-      if (!dryRun) await eraseDeadLetters(sql, eventsOf(tenantId, customerId));
+      const covers = (turn: TurnCommitted) => turn.customerId === customerId;
+      const erased = dryRun
+        ? undefined
+        : await eraseLettersOf(sql, turnCommittedTopic, tenantId, covers);
       const [row] = await sql<{ records: number }[]>`
         select count(*)::int as records from turn_records
         where tenant_id = ${tenantId} and customer_id = ${customerId} and personal is not null`;
-      return { records: row?.records ?? 0, destroyed };
+      const unreadableLetters = erased?.unreadable ?? 0;
+      return { records: row?.records ?? 0, destroyed, unreadableLetters };
     },
 
     async forgetAll(tenantId, dryRun) {
@@ -180,11 +183,11 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
           select from customer_keys k
           where k.tenant_id = r.tenant_id and k.customer_id = r.customer_id and k.key is not null)`;
       const held = await keys.customers(tenantId);
-      if (!dryRun) {
-        for (const customerId of held) await keys.destroy(tenantId, customerId);
-        await eraseDeadLetters(sql, eventsOf(tenantId, undefined));
-      }
-      return { records: row?.records ?? 0, keys: held.length };
+      const records = row?.records ?? 0;
+      if (dryRun) return { records, keys: held.length, unreadableLetters: 0 };
+      for (const customerId of held) await keys.destroy(tenantId, customerId);
+      const { unreadable } = await eraseLettersOf(sql, turnCommittedTopic, tenantId, () => true);
+      return { records, keys: held.length, unreadableLetters: unreadable };
     },
   };
 
@@ -206,20 +209,6 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
     rest.personalErased = true;
     return rest;
   }
-}
-
-/** Turns of one customer, or of all. */
-function eventsOf(tenantId: string, customerId: string | undefined): Erasing {
-  const matches = (event: Event) => {
-    try {
-      return (
-        customerId === undefined || messageOf(turnCommittedTopic, event).customerId === customerId
-      );
-    } catch {
-      return false; // no turn at all: nobody's
-    }
-  };
-  return { topic: turnCommittedTopic.name, tenantId, matches };
 }
 
 function unsealed(key: Uint8Array, box: Uint8Array, tenantId: string, turnId: string): Uint8Array {

@@ -100,13 +100,19 @@ export function elsewhere({ call, bus, eraseDeadLetters }: ElsewhereOptions): El
         const { scope, about } = erasure;
         // Of one episode or session the record stays as it was kept; its key is the customer's.
         if (scope.kind === "tenant") {
-          const { records, keys } = await audit.forgetTenant({ dryRun });
-          return { audit_records: Number(records), audit_keys: Number(keys) };
+          const { records, keys, unreadableLetters } = await audit.forgetTenant({ dryRun });
+          return {
+            audit_records: Number(records),
+            audit_keys: Number(keys),
+            ...unreadable("audit_", Number(unreadableLetters)),
+          };
         }
         const counts: Counts[] = [];
         for (const customerId of about.customerIds) {
-          const { records, destroyed } = await audit.forgetCustomer({ customerId, dryRun });
+          const forgotten = await audit.forgetCustomer({ customerId, dryRun });
+          const { records, destroyed, unreadableLetters } = forgotten;
           if (destroyed) counts.push({ audit_records: Number(records), audit_keys: 1 });
+          counts.push(unreadable("audit_", Number(unreadableLetters)));
         }
         return sumOf(counts);
       }),
@@ -115,11 +121,17 @@ export function elsewhere({ call, bus, eraseDeadLetters }: ElsewhereOptions): El
       if (dryRun || erasure.scope.kind === "expired") return nothing;
       const parts: Part[] = [];
       for (const topic of [turnCommittedTopic.name, sessionClosedTopic.name]) {
-        const matches = (event: Event) => isOf(erasure, event);
+        const lost = new Set<string>();
+        const matches = (event: Event) => {
+          const isCovered = isOf(erasure, event);
+          if (isCovered && !readable(event)) lost.add(event.id);
+          return isCovered;
+        };
         const erasing = { topic, tenantId: erasure.tenantId, matches };
         const { erased, pending } = await bus.erase(erasing);
         const letters = await eraseDeadLetters(erasing);
-        parts.push({ counts: { events: erased, dead_letters: letters }, pending });
+        const counts = { events: erased, dead_letters: letters, ...unreadable("", lost.size) };
+        parts.push({ counts, pending });
       }
       return joined(parts);
     },
@@ -148,6 +160,11 @@ export function elsewhere({ call, bus, eraseDeadLetters }: ElsewhereOptions): El
   }
 }
 
+/** What was taken along without being read, as certificates count it. */
+function unreadable(whose: "" | "audit_", count: number): Counts {
+  return count > 0 ? { [`${whose}unreadable_letters`]: count } : {};
+}
+
 const nothing: Part = { counts: {}, pending: 0 };
 
 function counted(service: string, erased: Readonly<Record<string, bigint>>): Counts {
@@ -166,12 +183,15 @@ function joined(parts: readonly Part[]): Part {
   };
 }
 
-/** Whether an event holds what is erased. One that can't be read is told by nobody, and goes with its tenant. */
+/**
+ * Whether an event holds what is erased. One that can't be read may: it goes with the first erasure after
+ * it, whoever's it was, since nobody could ever do anything with it.
+ */
 export function isOf({ scope, about, until }: Erasure, event: Event): boolean {
   if (event.occurredAt > until) return false;
   if (scope.kind === "tenant") return true;
   const said = readable(event);
-  if (!said) return false;
+  if (!said) return true;
   if (scope.kind === "episode") return about.turnId !== "" && said.turnId === about.turnId;
   if (scope.kind === "session") return said.sessionId === scope.sessionId;
   return about.customerIds.includes(said.customerId);

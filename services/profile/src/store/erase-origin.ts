@@ -1,4 +1,6 @@
 import type { ISql, Sql } from "postgres";
+import type { TurnCommitted } from "@soldier/proto/events/v1/events";
+import { eraseLetters } from "./erase-letters.ts";
 import { holdOne, touch, unmoved } from "./hold.ts";
 import type { OriginCounts } from "./profile-store.ts";
 import type { Sealing } from "./sealing.ts";
@@ -43,7 +45,9 @@ export async function eraseOrigin(
     sum.claims += counts.claims;
     sum.assets += counts.assets;
   }
-  return sum;
+  if (dryRun) return sum;
+  const ofSession = (turn: TurnCommitted) => turn.turn?.sessionId === sessionId;
+  return { ...sum, ...(await eraseLetters(sql, tenantId, ofSession)) };
 }
 
 async function eraseOne(

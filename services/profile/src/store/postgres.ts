@@ -9,6 +9,7 @@ import { addAsset, listAssets } from "./assets.ts";
 import { claimAll } from "./claim.ts";
 import { addConsent } from "./consents.ts";
 import { eraseCustomer } from "./erase.ts";
+import { eraseLetters } from "./erase-letters.ts";
 import { eraseOrigin } from "./erase-origin.ts";
 import { holdOne, unmoved } from "./hold.ts";
 import { linkIdentity, makeCustomer, unlinkIdentity } from "./identities.ts";
@@ -224,8 +225,15 @@ export function postgresProfileStore(pool: Sql, master: MasterKey | undefined): 
     async erase(tenantId, erasure, now, announce) {
       return inOne(tenantId, async (tx) => {
         const erased = await eraseCustomer(tx, tenantId, erasure, now);
-        if (erased?.certificate && !erased.repeated) await addToOutbox(tx, announce(erased));
-        return erased;
+        if (!erased || erasure.dryRun) return erased;
+        const { customerIds } = erased;
+        // Also of one that was erased before: letters may have come since.
+        const letters = await eraseLetters(tx, tenantId, (turn) =>
+          customerIds.includes(turn.customerId),
+        );
+        const done = { ...erased, counts: { ...erased.counts, ...letters } };
+        if (erased.certificate && !erased.repeated) await addToOutbox(tx, announce(done));
+        return done;
       });
     },
 

@@ -94,14 +94,20 @@ export type ErasureCounts = Readonly<
 export interface Erasure {
   /** The customer with every alias. */
   readonly customerIds: readonly string[];
-  readonly counts: ErasureCounts;
+  readonly counts: ErasureCounts & LetterCounts;
   /** Undefined after a dry run. */
   readonly certificate: { readonly id: string; readonly erasedAt: Date } | undefined;
   /** It was done before: nothing was written, and the counts are 0. */
   readonly repeated: boolean;
 }
 
-export type OriginCounts = Readonly<Record<"fields" | "claims" | "assets", number>>;
+export type OriginCounts = Readonly<Record<"fields" | "claims" | "assets", number>> & LetterCounts;
+
+/** Of dead letters that an erasure removed; those that nobody could read may have been somebody else's. */
+export interface LetterCounts {
+  readonly dead_letters?: number;
+  readonly unreadable_letters?: number;
+}
 
 /** A point on both axes of time; undefined is now, and as it is known now. */
 export interface AsOf {

@@ -1,5 +1,5 @@
 import { toBinary } from "@bufbuild/protobuf";
-import { type Event, messageOf } from "@soldier/events/event";
+import { type Event, readableOf } from "@soldier/events/event";
 import { eraseFromOutbox } from "@soldier/events/outbox-rows";
 import { sessionClosedTopic, turnCommittedTopic } from "@soldier/events/topics";
 import { TurnSchema } from "@soldier/proto/session/v1/session";
@@ -100,13 +100,17 @@ function isOf({ scope, until }: SessionErasure, event: Event): boolean {
   if (until && event.occurredAt > until) return false;
   if (scope.kind === "tenant") return true;
   if (event.topic === turnCommittedTopic.name) {
-    const { turn, customerId } = messageOf(turnCommittedTopic, event);
+    const committed = readableOf(turnCommittedTopic, event);
+    if (!committed) return true; // it may be theirs, and nobody can do anything with it
+    const { turn, customerId } = committed;
     if (scope.kind === "text") return turn?.id === scope.turnId;
     return scope.kind === "session"
       ? turn?.sessionId === scope.sessionId
       : customerId === scope.customerId;
   }
-  const { session } = messageOf(sessionClosedTopic, event);
+  const closed = readableOf(sessionClosedTopic, event);
+  if (!closed) return true;
+  const { session } = closed;
   if (scope.kind === "text") return false;
   return scope.kind === "session"
     ? session?.id === scope.sessionId
