@@ -72,7 +72,7 @@ const byLoop = (claims: readonly Claim[]) =>
   instants.map((instant) => holdersByLoop(claims, rules, Infinity, instant));
 
 /** Generated claims as the border lets them through: without empty intervals, and without an episode. */
-function storable(drawings: readonly Drawn[]) {
+export function storable(drawings: readonly Drawn[]) {
   const claims = claimsOf(drawings).filter(
     ({ kind, validFrom, saidAt, validTo }) =>
       kind !== "assert" || !validTo || validTo > (validFrom ?? saidAt),
