@@ -29,6 +29,7 @@ export const chassisTables = {
   }),
   calls: z.strictObject({
     deadline_ms: milliseconds.min(1),
+    patience_ms: milliseconds,
     max_attempts: z.int().min(1).max(20),
     retry_backoff_ms: milliseconds.min(1),
     retry_budget_ratio: z.number().min(0).max(1),

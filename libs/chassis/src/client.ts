@@ -8,6 +8,7 @@ import {
 import {
   type CallOptions,
   type Client,
+  createContextKey,
   createContextValues,
   type Interceptor,
   makeAnyClient,
@@ -24,7 +25,12 @@ export interface ClientSettings {
   readonly interceptors: readonly Interceptor[];
   /** For calls that state none, in milliseconds. */
   readonly deadlineMs: number;
+  /** How long calls wait for a peer to be there, in milliseconds; not at all when unset. */
+  readonly patienceMs?: number;
 }
+
+/** How long a call waits for a peer to be there, in milliseconds. */
+export const patienceKey = createContextKey<number>(0, { description: "patience" });
 
 type AnyInput = AsyncIterable<Message> & Message;
 
@@ -137,7 +143,9 @@ function requestOf(
     url: "",
     signal,
     header: new Headers(options?.headers),
-    contextValues: contextValues.set(deadlineKey, deadlineAtMs),
+    contextValues: contextValues
+      .set(deadlineKey, deadlineAtMs)
+      .set(patienceKey, settings.patienceMs ?? 0),
   };
 }
 
@@ -155,8 +163,16 @@ function carriedBy(transport: Transport): Next {
     // The wire knows only whole milliseconds.
     const leftMs = Math.ceil((req.contextValues.get(deadlineKey) ?? Infinity) - performance.now());
     if (leftMs <= 0) throw new Fault("deadline", "the call took longer than it may");
+    const { contextValues: values } = req;
     return req.stream
-      ? transport.stream(req.method, req.signal, leftMs, req.header, req.message as AnyInput)
-      : transport.unary(req.method, req.signal, leftMs, req.header, req.message);
+      ? transport.stream(
+          req.method,
+          req.signal,
+          leftMs,
+          req.header,
+          req.message as AnyInput,
+          values,
+        )
+      : transport.unary(req.method, req.signal, leftMs, req.header, req.message, values);
   };
 }

@@ -2,6 +2,7 @@ import { create, type Message } from "@bufbuild/protobuf";
 import {
   type ConnectError,
   Code,
+  type ContextValues,
   type StreamResponse,
   type Transport,
   type UnaryResponse,
@@ -11,11 +12,14 @@ import {
   type ChannelOptions,
   Client,
   type ClientDuplexStream,
+  connectivityState,
   credentials,
   type Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { untilAborted } from "./around.ts";
+import { Fault } from "@soldier/kernel/fault";
+import { left, untilAborted } from "./around.ts";
+import { patienceKey } from "./client.ts";
 import {
   addMetadata,
   codecOf,
@@ -31,8 +35,9 @@ import { notSent } from "./retry.ts";
 export function grpcTransport(target: string, maxMessageBytes: number): Transport & Disposable {
   const client = new Client(target, credentials.createInsecure(), channelOptions(maxMessageBytes));
   return {
-    unary: (method, signal, timeoutMs, header, input) =>
-      new Promise((resolve, reject) => {
+    async unary(method, signal, timeoutMs, header, input, values) {
+      await peerThere(client, values, signal, timeoutMs);
+      return await new Promise((resolve, reject) => {
         const answered = new Headers();
         let message: Message | undefined;
         const call = client.makeUnaryRequest(
@@ -58,9 +63,11 @@ export function grpcTransport(target: string, maxMessageBytes: number): Transpor
           const res = { stream: false, service, method, message, header: answered, trailer };
           resolve(res as UnaryResponse<never, never>); // the codec has made just this type
         });
-      }),
+      });
+    },
 
-    async stream(method, signal, timeoutMs, header, input) {
+    async stream(method, signal, timeoutMs, header, input, values) {
+      await peerThere(client, values, signal, timeoutMs);
       // To the wire the three kinds of stream are one; the server knows how many messages to expect.
       const call = client.makeBidiStreamRequest(
         pathOf(method),
@@ -95,7 +102,8 @@ function channelOptions(maxMessageBytes: number): ChannelOptions {
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": maxMessageBytes,
     "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.max_reconnect_backoff_ms": 2_000,
+    // A replica that starts again is found soon; two attempts a second to each address cost nothing.
+    "grpc.max_reconnect_backoff_ms": 500,
     "grpc.dns_min_time_between_resolutions_ms": 5_000,
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 5_000,
@@ -103,6 +111,32 @@ function channelOptions(maxMessageBytes: number): ChannelOptions {
     "grpc.enable_http_proxy": 0,
     "grpc.enable_channelz": 0,
   };
+}
+
+/** Throws the Fault "unavailable", which is not repeated, when there is nobody for so long. */
+async function peerThere(
+  client: Client,
+  values: ContextValues | undefined,
+  signal: AbortSignal | undefined,
+  timeoutMs: number | undefined,
+): Promise<void> {
+  const patienceMs = Math.min(values?.get(patienceKey) ?? 0, timeoutMs ?? Infinity);
+  if (patienceMs === 0) return;
+  if (client.getChannel().getConnectivityState(true) === connectivityState.READY) return;
+  await new Promise<void>((resolve, reject) => {
+    const gone = () => reject(left());
+    if (signal?.aborted) return gone();
+    signal?.addEventListener("abort", gone, { once: true });
+    client.waitForReady(Date.now() + patienceMs, (error) => {
+      signal?.removeEventListener("abort", gone);
+      if (error) reject(nobodyCame(error));
+      else resolve();
+    });
+  });
+}
+
+function nobodyCame(cause: Error): Fault {
+  return new Fault("unavailable", "a service cannot be reached; try again", { cause });
 }
 
 function callOptions(timeoutMs: number | undefined): CallOptions {

@@ -11,7 +11,7 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { isStreaming, isUnary, type Response } from "./around.ts";
+import { isStreaming, isUnary, left, type Response } from "./around.ts";
 import type { ChassisSettings } from "./chassis-settings.ts";
 import { timeoutKey } from "./deadline.ts";
 import { type Dispatch, type Handle, servicesOf } from "./dispatch.ts";
@@ -111,9 +111,12 @@ function implementationOf(
   throw new TypeError(`${method.name} is of no known kind`);
 }
 
+/** One for all: grpc-js says so at the end of each call, too, and a reason of its own is a stack trace. */
+const callerLeft = left();
+
 function requestOf(method: DescMethod, call: AnyCall) {
   const leaving = new AbortController();
-  call.once("cancelled", () => leaving.abort());
+  call.once("cancelled", () => leaving.abort(callerLeft));
   return {
     service: method.parent,
     requestMethod: "POST",

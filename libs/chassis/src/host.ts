@@ -126,8 +126,11 @@ export function openHost(
         tokens,
         clock,
       });
-      const { deadline_ms: deadlineMs } = settings.calls;
-      return (peer) => clientOf(peer, transportTo(peer), { interceptors, deadlineMs });
+      const { deadline_ms: deadlineMs, patience_ms } = settings.calls;
+      return (peer, manner) => {
+        const patienceMs = manner?.patient ? patience_ms : 0;
+        return clientOf(peer, transportTo(peer), { interceptors, deadlineMs, patienceMs });
+      };
     },
 
     handlersOf: (service, door, authenticate) =>

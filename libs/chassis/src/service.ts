@@ -46,7 +46,15 @@ export interface Door {
  * A client of another service, wherever it runs. Calls fail with a Fault, carry the current
  * identity and trace, and end by the current call's deadline or after the default one.
  */
-export type Call = <S extends DescService>(service: S) => Client<S>;
+export type Call = <S extends DescService>(service: S, manner?: Manner) => Client<S>;
+
+export interface Manner {
+  /**
+   * Set when nothing can be done without the peer: its calls wait `patience_ms` of [calls] for a
+   * replica that takes them, instead of failing at once while one starts again.
+   */
+  readonly patient?: boolean;
+}
 
 /** What a service is given to start with. */
 export interface Given<T extends Tables> {

@@ -6,7 +6,7 @@ import { newId } from "@soldier/kernel/ids";
 import { keyOf } from "./chassis-settings.ts";
 import { actingAs, type Identity } from "./identity.ts";
 import { runTogether, type Running } from "./run.ts";
-import type { Call, Service } from "./service.ts";
+import type { Call, Manner, Service } from "./service.ts";
 import { type Document, overridden, readSettings } from "./settings.ts";
 import type { Tree } from "./settings-tree.ts";
 
@@ -68,8 +68,8 @@ export async function runForTest(
 
 /** The same clients, each call made for this identity. */
 export function callAs(call: Call, identity: Identity): Call {
-  return <S extends DescService>(service: S): Client<S> => {
-    const client: object = call(service);
+  return <S extends DescService>(service: S, manner?: Manner): Client<S> => {
+    const client: object = call(service, manner);
     const methods = Object.entries(client).map(([name, method]) => [
       name,
       (...args: readonly unknown[]) =>

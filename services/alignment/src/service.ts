@@ -72,7 +72,7 @@ export const alignment = service({
     );
     const means: Means = {
       bundles,
-      session: call(SessionService),
+      session: call(SessionService, { patient: true }),
       profile: call(ProfileService),
       memory: call(MemoryService),
       embedder,

@@ -27,7 +27,7 @@ export const chatGateway = service({
       return identity;
     };
     const chat = chatRpc({
-      alignment: call(AlignmentService),
+      alignment: call(AlignmentService, { patient: true }),
       slots: turnSlots(settings.limits.turns_max),
       takeRequest,
       messageSizeMaxBytes: settings.message_size_max_bytes,
