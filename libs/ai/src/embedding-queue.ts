@@ -15,13 +15,9 @@ const cacheSizeBytes = 8 * 2 ** 20;
  */
 const togetherMax = 8;
 const togetherLengthMax = 400;
-/** All of a pass cost as much as its longest, so they are about as long. */
-const longerMax = 1.25;
 
 interface Request {
   readonly texts: readonly string[];
-  /** Places in `texts`, in the order in which they are given to the model. */
-  readonly order: readonly number[];
   /** How many of them were given to it. */
   next: number;
   settled: boolean;
@@ -36,7 +32,7 @@ export interface EmbeddingQueue {
   close(reason: Error): void;
 }
 
-/** What takes several texts of about the same length, and answers in their order. */
+/** What takes several texts, and answers in their order. */
 type Model = (texts: readonly string[]) => Promise<readonly Float32Array[]>;
 
 /**
@@ -78,7 +74,7 @@ export function embeddingQueue(run: Model, models = 1): EmbeddingQueue {
       const request = line === "urgent" ? urgent.shift() : batches.shift();
       if (!request) return;
       const texts = take(request, line === "urgent" ? 1 : togetherMax);
-      if (request.next < request.order.length)
+      if (request.next < request.texts.length)
         if (line === "urgent") urgent.unshift(request);
         else batches.push(request);
       if (texts.length > 0) start(texts, line === "batch");
@@ -89,8 +85,8 @@ export function embeddingQueue(run: Model, models = 1): EmbeddingQueue {
   function take(request: Request, most: number): readonly string[] {
     const texts: string[] = [];
     let length = 0;
-    for (; request.next < request.order.length; request.next++) {
-      const index = request.order[request.next] ?? 0;
+    for (; request.next < request.texts.length; request.next++) {
+      const index = request.next;
       const text = request.texts[index] ?? "";
       const known = cache.get(text);
       if (known) {
@@ -98,12 +94,8 @@ export function embeddingQueue(run: Model, models = 1): EmbeddingQueue {
         continue;
       }
       if (!inFlight.has(text)) {
-        const [first] = texts;
-        const fits =
-          texts.length < most &&
-          length + text.length <= togetherLengthMax &&
-          text.length <= longerMax * (first?.length ?? 0);
-        if (first !== undefined && !fits) break;
+        const fits = texts.length < most && length + text.length <= togetherLengthMax;
+        if (texts.length > 0 && !fits) break;
         texts.push(text);
         length += text.length;
         inFlight.set(text, owed());
@@ -147,12 +139,8 @@ export function embeddingQueue(run: Model, models = 1): EmbeddingQueue {
       return new Promise((resolve, reject) => {
         const vectors: Float32Array[] = Array.from({ length: texts.length });
         let missing = texts.length;
-        const isBatch = texts.length > urgentTextsMax;
-        const places = Array.from(texts, (_, i) => i);
-        const lengthAt = (i: number) => texts[i]?.length ?? 0;
         const request: Request = {
           texts,
-          order: isBatch ? places.toSorted((a, b) => lengthAt(a) - lengthAt(b)) : places,
           next: 0,
           settled: false,
           give(index, vector) {
@@ -174,7 +162,7 @@ export function embeddingQueue(run: Model, models = 1): EmbeddingQueue {
           signal.removeEventListener("abort", cancel);
         };
         signal.addEventListener("abort", cancel, { once: true });
-        (isBatch ? batches : urgent).push(request);
+        (texts.length > urgentTextsMax ? batches : urgent).push(request);
         pump();
       });
     },

@@ -6,16 +6,16 @@ import { type ModelWorker, modelWorker } from "./model-worker.ts";
 /** Of its vectors. */
 export const localDimensions = manifest.dimensions;
 
-/** The threads of this process, shared by all services in it: each takes 240 MB of its own. */
+/** The threads of this process, shared by all services in it: each takes 105 MB of its own. */
 let shared:
   | { readonly workers: readonly ModelWorker[]; readonly queue: EmbeddingQueue }
   | undefined;
 let users = 0;
 
 /**
- * all-MiniLM-L6-v2, 256 tokens, in this process: no network, no native code, about 15 ms for a short
- * text, and two thirds of that in a batch. Its weights are 16-bit, and its sums 32-bit. The model is loaded with the first text, and
- * unloaded when the last that opened it has closed. Of several that open it the first says how many threads.
+ * all-MiniLM-L6-v2, 256 tokens, in this process: no network, no native code, about 5 ms for a short
+ * text, and two thirds of that in a batch (docs/decisions). The model is loaded with the first text, and unloaded when the
+ * last that opened it has closed. Of several that open it the first says how many threads.
  */
 export function localEmbedder(opened: AsyncDisposableStack, threads = 1): Embedder {
   shared ??= share(threads);
@@ -33,9 +33,7 @@ function share(threads: number): NonNullable<typeof shared> {
   const script = new URL("./local-worker.ts", import.meta.url);
   const workers = Array.from({ length: threads }, () => modelWorker(script));
   const idlest = () => workers.reduce((best, one) => (one.owed() < best.owed() ? one : best));
-  // Half of a surrogate pair can't be passed to the engine as UTF-8.
-  const embed = (texts: readonly string[]) =>
-    idlest().embed(texts.map((text) => text.toWellFormed()));
+  const embed = (texts: readonly string[]) => idlest().embed(texts);
   return { workers, queue: embeddingQueue(embed, threads) };
 }
 

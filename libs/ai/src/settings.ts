@@ -40,7 +40,7 @@ export const embedderSettings = z.strictObject({
   /** Of the model's vectors, which are refused when they have others; "local" has 384. */
   dimensions: z.int().min(8).max(4096).default(localDimensions),
   ...connection,
-  /** Of "local": each has the model to itself, 240 MB. */
+  /** Of "local": each has the model to itself, 105 MB. */
   threads: z.int().min(1).max(16).default(1),
   /** Of "openai" and "ollama": the header that the key is sent in; empty for a bearer token. */
   api_key_header: z
