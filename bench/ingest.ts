@@ -5,6 +5,7 @@
 //
 //   npm run bench:ingest                          50 turns a second for 20 seconds
 //   npm run bench:ingest -- --rate 50 --seconds 20 --searches 50 --postgres URL --embedder NAME
+//   npm run bench:ingest -- --distinct            no text comes twice; about half of them do otherwise, as in a chat
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -38,6 +39,7 @@ const { values } = parseArgs({
     embedder: { type: "string", default: "local" },
     /** Of the local embedder. */
     threads: { type: "string", default: "2" },
+    distinct: { type: "boolean", default: false },
   },
 });
 const [rate, seconds, searches] = [values.rate, values.seconds, values.searches].map(Number);
@@ -163,12 +165,13 @@ function turnEvent(i: number) {
   const customerId = customers[i % customersMax] ?? "";
   const at = new Date();
   const { userText, replyText } = said(i);
+  const ending = values.distinct ? ` (${i})` : "";
   const turn = {
     id: newId(),
     sessionId: customerId,
     number,
-    userText,
-    replyText,
+    userText: userText + ending,
+    replyText: replyText + ending,
     receivedAt: timestampFromDate(at),
     committedAt: timestampFromDate(at),
   };
