@@ -12,7 +12,9 @@ const prunedTables = [
   "config.agent_versions",
   "config.variable_values",
   "memory.dead_letters",
+  "memory.embeddings",
   "memory.inbox",
+  "memory.summary_embeddings",
   "profile.dead_letters",
   "profile.inbox",
   "session.turn_keys",
@@ -23,7 +25,7 @@ const schemas = ["audit", "config", "memory", "profile", "session"];
 const others: Readonly<Record<string, readonly string[]>> = {
   "what was said and what follows from it, until it is erased": [
     "memory.claims",
-    "memory.embeddings",
+    "memory.embeddings", // also those of models that are not set any more
     "memory.entities",
     "memory.entity_mentions",
     "memory.entity_merges",
@@ -75,6 +77,7 @@ const others: Readonly<Record<string, readonly string[]>> = {
   "removed by the relay": ["config.outbox", "profile.outbox", "session.outbox"],
   "removed by the commits that come after": ["session.tool_calls", "session.usage"],
   "removed by the next turn that is given up on a later day": ["session.given_up"],
+  "one row for each embedding model": ["memory.embedding_models"],
   "one row for each migration": schemas.map((schema) => `${schema}.schema_migrations`),
 };
 

@@ -9,7 +9,7 @@ import { services } from "../services.ts";
 
 const schemas = ["audit", "config", "memory", "profile", "session"];
 /** Tables without a tenant's rows: names of files, ids of events, one date. */
-const ofNobody = ["schema_migrations", "inbox", "retention"];
+const ofNobody = ["embedding_models", "schema_migrations", "inbox", "retention"];
 
 interface Table {
   readonly schema: string;

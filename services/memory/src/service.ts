@@ -35,6 +35,7 @@ import { postgresFactFinds } from "./store/find-facts.ts";
 import { postgresSummaryFinds } from "./store/find-summaries.ts";
 import { ingestionBacklogs } from "./store/ingestion-backlogs.ts";
 import { latestGroups } from "./store/latest-groups.ts";
+import { oldVectors } from "./store/old-vectors.ts";
 import { postgresErasureStore } from "./store/postgres-erasures.ts";
 import { postgresFactStore } from "./store/postgres-facts.ts";
 import { postgresGraph } from "./store/postgres-graph.ts";
@@ -57,6 +58,7 @@ const memorySettings = z.strictObject({
   ...ingestionSettings,
   erase_poll_ms: z.int().min(10).max(3_600_000),
   expire_poll_ms: z.int().min(10).max(86_400_000),
+  keep_old_vectors_days: z.int().min(1).max(3_650),
 });
 
 /** Longest that a search for what was erased may take. */
@@ -135,7 +137,16 @@ export const memory = service({
     });
     const stored = () => ingestion.poke();
     const every = everyTenantSql(sql);
-    const tables = prunableInbox(every, settings.events);
+    const tables = [
+      ...prunableInbox(every, settings.events),
+      ...oldVectors({
+        sql: every,
+        model: embedder.model,
+        nextModel: nextEmbedder?.model,
+        keepDays: own.keep_old_vectors_days,
+        monotonicMs,
+      }),
+    ];
     opened.use(startPruning({ service: "memory", tables, log }));
     const deadLetter = deadLettersInto(every);
     const bus = await openBus({ settings: settings.events, opened, log, deadLetter });
