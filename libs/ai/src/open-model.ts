@@ -1,10 +1,9 @@
-import { anthropicModel } from "./anthropic.ts";
 import type { ModelOptions } from "./exchange.ts";
 import { type LanguageModel, modelFault } from "./language-model.ts";
 import type { FurtherModelSettings } from "./model-settings.ts";
 import { ollamaModel } from "./ollama.ts";
-import { openaiModel } from "./openai.ts";
 import { knownPrices } from "./known-prices.ts";
+import { loadedLater } from "./loaded-later.ts";
 import type { Prices } from "./prices.ts";
 import { scriptedModel } from "./scripted.ts";
 import { type Turnstile, turnstile } from "./turnstile.ts";
@@ -70,12 +69,18 @@ export function openOne(
   };
   switch (provider) {
     case "anthropic":
-      return anthropicModel({ ...common, thinking });
+      return loadedLater(`anthropic:${model}`, async () => {
+        const { anthropicModel } = await import("./anthropic.ts");
+        return anthropicModel({ ...common, thinking });
+      });
     case "openai":
-      return openaiModel({
-        ...common,
-        apiVersion: settings.api_version,
-        effort: thinking === "disabled" ? "none" : common.effort,
+      return loadedLater(`openai:${model}`, async () => {
+        const { openaiModel } = await import("./openai.ts");
+        return openaiModel({
+          ...common,
+          apiVersion: settings.api_version,
+          effort: thinking === "disabled" ? "none" : common.effort,
+        });
       });
     case "ollama":
       return ollamaModel({ ...common, thinking, contextTokens: settings.context_tokens });

@@ -16,6 +16,17 @@ const duration =
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   });
 
+/** By step: looking up labels costs more than counting. */
+const durations = new Map<string, ReturnType<typeof duration.labels>>();
+
+function durationOf(step: string) {
+  const known = durations.get(step);
+  if (known) return known;
+  const made = duration.labels(step);
+  durations.set(step, made);
+  return made;
+}
+
 /** A span, a timing and an entry in the turn record for every step, failed ones included. */
 export function observed(recorder: TurnRecorder): Around {
   return (step, run) =>
@@ -35,7 +46,7 @@ export function observed(recorder: TurnRecorder): Around {
         });
         throw error;
       } finally {
-        duration.labels(step).observe((performance.now() - startedMs) / 1_000);
+        durationOf(step).observe((performance.now() - startedMs) / 1_000);
         span.end();
       }
     });
