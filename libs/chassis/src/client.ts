@@ -19,6 +19,7 @@ import { Fault } from "@soldier/kernel/fault";
 import { left, type Next, type Request, type Response, watched } from "./around.ts";
 import { currentCall } from "./current.ts";
 import { deadlineKey } from "./deadline.ts";
+import { lasts } from "./lasting.ts";
 import { layered } from "./dispatch.ts";
 
 export interface ClientSettings {
@@ -134,7 +135,8 @@ function requestOf(
   signal: AbortSignal,
 ) {
   if (signal.aborted) throw signal.reason instanceof Fault ? signal.reason : left();
-  const ownMs = performance.now() + (options?.timeoutMs ?? settings.deadlineMs);
+  const unstatedMs = lasts(method) ? Infinity : settings.deadlineMs;
+  const ownMs = performance.now() + (options?.timeoutMs ?? unstatedMs);
   const deadlineAtMs = Math.min(ownMs, currentCall().deadlineAtMs ?? Infinity);
   const contextValues = options?.contextValues ?? createContextValues();
   return {
@@ -161,8 +163,10 @@ function signalOf(signals: readonly (AbortSignal | undefined)[]): AbortSignal {
 function carriedBy(transport: Transport): Next {
   return (req: Request): Promise<Response> => {
     // The wire knows only whole milliseconds.
-    const leftMs = Math.ceil((req.contextValues.get(deadlineKey) ?? Infinity) - performance.now());
-    if (leftMs <= 0) throw new Fault("deadline", "the call took longer than it may");
+    const remainingMs = (req.contextValues.get(deadlineKey) ?? Infinity) - performance.now();
+    const leftMs = remainingMs === Infinity ? undefined : Math.ceil(remainingMs);
+    if (leftMs !== undefined && leftMs <= 0)
+      throw new Fault("deadline", "the call took longer than it may");
     const { contextValues: values } = req;
     return req.stream
       ? transport.stream(

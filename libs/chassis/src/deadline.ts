@@ -2,6 +2,7 @@ import { createContextKey, type Interceptor } from "@connectrpc/connect";
 import { Fault } from "@soldier/kernel/fault";
 import { left, untilAborted, watched } from "./around.ts";
 import { admit } from "./current.ts";
+import { lasts } from "./lasting.ts";
 
 /** What the caller allows, in milliseconds from the call's arrival; undefined when nothing was said. */
 export const timeoutKey = createContextKey<number | undefined>(undefined, {
@@ -23,14 +24,22 @@ const timerMaxMs = 2 ** 31 - 1;
 
 /**
  * Server side: the call ends when its caller leaves or its deadline passes, whether the handler
- * listens to its signal or not. No call lasts longer than the maximum.
+ * listens to its signal or not. No call lasts longer than the maximum, but for streams that the contract
+ * lets last: of these no silence does.
  */
 export function deadlines(maxMs: number): Interceptor {
   return (next) => async (req) => {
-    const timeoutMs = Math.min(req.contextValues.get(timeoutKey) ?? maxMs, maxMs, timerMaxMs);
-    const deadlineAtMs = performance.now() + timeoutMs;
+    const isLasting = lasts(req.method);
+    const statedMs = req.contextValues.get(timeoutKey);
+    const timeoutMs = isLasting ? statedMs : Math.min(statedMs ?? maxMs, maxMs, timerMaxMs);
+    const deadlineAtMs = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
     req.contextValues.set(deadlineKey, deadlineAtMs);
-    const ending = new Ending(req.signal, timeoutMs);
+    const ending = new Ending(req.signal, timeoutMs, isLasting ? maxMs : undefined);
+    // Each message is asked for when the one before has come and gone.
+    const run = <T>(part: () => T): T => {
+      ending.goesOn();
+      return part();
+    };
     req.contextValues.set(whenOverKey, ending.whenOver);
     admit({ deadlineAtMs, signal: ending.signal });
     try {
@@ -38,7 +47,7 @@ export function deadlines(maxMs: number): Interceptor {
       const res = await ending.race(
         next(
           req.stream
-            ? { ...req, signal, message: untilAborted(req.message, signal) }
+            ? { ...req, signal, message: watched(untilAborted(req.message, signal), { run }) }
             : { ...req, signal },
         ),
       );
@@ -49,6 +58,7 @@ export function deadlines(maxMs: number): Interceptor {
       return {
         ...res,
         message: watched(untilAborted(res.message, signal), {
+          run,
           ended: () => ending.over(),
           failed: (error) => ending.cut(error),
         }),
@@ -62,15 +72,18 @@ export function deadlines(maxMs: number): Interceptor {
 /** The two ways in which a call is ended from outside. */
 class Ending {
   readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #silence: NodeJS.Timeout | undefined;
   readonly #caller: AbortSignal;
   readonly #done: (() => void)[] = [];
   readonly #callerLeft = () => this.#abort(left());
   #giveUp: ((reason: unknown) => void) | undefined;
 
-  constructor(caller: AbortSignal, timeoutMs: number) {
+  /** After so long, and after a silence of so long; undefined: never of that. */
+  constructor(caller: AbortSignal, timeoutMs: number | undefined, silenceMs: number | undefined) {
     this.#caller = caller;
-    this.#timer = setTimeout(() => this.#abort(late()), Math.max(0, timeoutMs));
+    if (timeoutMs !== undefined) this.#after(Math.min(timeoutMs, timerMaxMs), late);
+    this.#silence = silenceMs === undefined ? undefined : this.#after(silenceMs, silent);
     if (caller.aborted) this.#abort(left());
     else caller.addEventListener("abort", this.#callerLeft, { once: true });
   }
@@ -92,8 +105,13 @@ class Ending {
     this.#done.push(done);
   };
 
+  /** Something was said: a silence begins anew. */
+  goesOn(): void {
+    if (this.#timers.length > 0) this.#silence?.refresh();
+  }
+
   over(): void {
-    clearTimeout(this.#timer);
+    for (const timer of this.#timers.splice(0)) clearTimeout(timer);
     this.#caller.removeEventListener("abort", this.#callerLeft);
     for (const done of this.#done.splice(0)) done();
   }
@@ -107,11 +125,23 @@ class Ending {
     return error;
   }
 
+  #after(ms: number, reason: () => Fault): NodeJS.Timeout {
+    const timer = setTimeout(() => this.#abort(reason()), Math.max(0, ms));
+    this.#timers.push(timer);
+    return timer;
+  }
+
   #abort(reason: Fault): void {
     this.over();
     this.#controller.abort(reason);
     this.#giveUp?.(reason);
   }
+}
+
+function silent(): Fault {
+  return new Fault("deadline", "nothing came for longer than may be: send what is left again", {
+    reason: "STREAM_SILENT",
+  });
 }
 
 function late(): Fault {

@@ -33,6 +33,8 @@ export interface Gateway extends TestMesh {
 export interface GatewayOptions {
   /** Keys of [chat_gateway]. */
   readonly settings?: Record<string, unknown>;
+  /** Over the [server] table of every service. */
+  readonly server?: Record<string, unknown>;
   /** Handlers of peers that shall do more than note what reaches them. */
   readonly routes?: readonly Route[];
 }
@@ -45,6 +47,7 @@ export interface GatewayOptions {
  */
 export async function openGateway({
   settings = {},
+  server = {},
   routes = [],
 }: GatewayOptions = {}): Promise<Gateway> {
   const reached: Reached[] = [];
@@ -56,7 +59,7 @@ export async function openGateway({
   ];
   const peers = forwardedServices.map((desc) => peerOf(desc, reached, own));
   const mesh = await runForTest([chatGateway, ...peers], {
-    settings: { chat_gateway: settings },
+    settings: { chat_gateway: settings, server },
   });
   if (mesh.url === undefined) throw new Error("the gateway does not listen");
   return { ...mesh, url: mesh.url, reached, cancelled };

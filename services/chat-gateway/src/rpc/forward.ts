@@ -6,6 +6,7 @@ import {
   type Message,
 } from "@bufbuild/protobuf";
 import type { CallOptions, HandlerContext } from "@connectrpc/connect";
+import { lasts } from "@soldier/chassis/lasting";
 import { type Call, type Route, route } from "@soldier/chassis/service";
 import { AlignmentService } from "@soldier/proto/alignment/v1/alignment_service";
 import { AuditService } from "@soldier/proto/audit/v1/audit_service";
@@ -36,9 +37,12 @@ export function isPublic(method: DescMethod): boolean {
 /** Hands each call of a public method on to the service itself, which decides on it. */
 export function forwarded(service: DescService, call: Call, deadlineMs: number): Route {
   const peer = call(service) as unknown as Readonly<Record<string, Send>>;
-  const methods = service.methods.filter(isPublic).map(({ localName }) => {
+  const methods = service.methods.filter(isPublic).map((method) => {
+    const { localName } = method;
+    // A stream that may last has only the time that its caller states, which goes along by itself.
+    const time = lasts(method) ? {} : { timeoutMs: deadlineMs };
     const handler = (input: Message | AsyncIterable<Message>, ctx: HandlerContext) =>
-      sendOf(peer, localName)(input, { signal: ctx.signal, timeoutMs: deadlineMs });
+      sendOf(peer, localName)(input, { signal: ctx.signal, ...time });
     return [localName, handler];
   });
   return { ...route(service, Object.fromEntries(methods)), forwarded: true };

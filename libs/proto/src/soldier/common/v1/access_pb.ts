@@ -13,7 +13,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file soldier/common/v1/access.proto.
  */
 export const file_soldier_common_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zb2xkaWVyL2NvbW1vbi92MS9hY2Nlc3MucHJvdG8SEXNvbGRpZXIuY29tbW9uLnYxOjQKBHJvbGUSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxj9iAMgASgJUgRyb2xlYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("Ch5zb2xkaWVyL2NvbW1vbi92MS9hY2Nlc3MucHJvdG8SEXNvbGRpZXIuY29tbW9uLnYxOjQKBHJvbGUSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxj9iAMgASgJUgRyb2xlOjoKB2xhc3RpbmcSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxj+iAMgASgIUgdsYXN0aW5nYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
  * The role that the caller's identity must carry: "chat" (hold conversations), "delegate"
@@ -24,4 +24,13 @@ export const file_soldier_common_v1_access: GenFile = /*@__PURE__*/
  */
 export const role: GenExtension<MethodOptions, string> = /*@__PURE__*/
   extDesc(file_soldier_common_v1_access, 0);
+
+/**
+ * The stream lasts for as long as messages come: the longest time that a call may take is the longest silence of
+ * it. A caller that states a time has that and no more.
+ *
+ * @generated from extension: bool lasting = 50302;
+ */
+export const lasting: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
+  extDesc(file_soldier_common_v1_access, 1);
 
