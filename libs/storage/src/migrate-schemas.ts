@@ -1,6 +1,7 @@
 import { type Log, silentLog } from "@soldier/kernel/log";
 import { drift, migrate, migrationStatus, type OwnSchema } from "./migrate.ts";
 import { asLogin, type PostgresSettings } from "./postgres.ts";
+import { migrateOptional, optionalStatus } from "./optional-parts.ts";
 import { admitRole } from "./role.ts";
 
 export interface MigrateSchemasOptions {
@@ -24,7 +25,8 @@ export async function migrateSchemas(options: MigrateSchemasOptions): Promise<bo
   for (const own of schemas)
     await asLogin(settings, own.schema, log, async (login) => {
       const line = (name: string, what: string) => tell(`${own.schema.padEnd(8)} ${name}: ${what}`);
-      const status = await migrationStatus(login, own);
+      const { files, without } = await optionalStatus(login, own);
+      const status = [...(await migrationStatus(login, own)), ...files];
       const missing = status.filter(({ state }) => state === "missing");
       if (mode === "status") for (const { name, state } of status) line(name, state);
       const changed = status.find(({ state }) => state === "changed");
@@ -34,8 +36,10 @@ export async function migrateSchemas(options: MigrateSchemasOptions): Promise<bo
         const { schema, migrations: folders } = own;
         const applied = (name: string) => line(name, "applied now");
         await migrate({ sql: login, schema, folders, log, applied });
+        await migrateOptional({ ...own, sql: login, log, applied });
       } else if (missing.length > 0) current = false;
       if (mode === "dry-run") for (const { name } of missing) line(name, "would be applied");
+      for (const { extension, why } of without) line(extension, `left out: ${why}`);
       if (mode !== "status" && missing.length === 0) line("all", "up to date");
     });
   return current;

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Fault } from "@soldier/kernel/fault";
 import { type Log, silentLog } from "@soldier/kernel/log";
 import type { ISql, Sql, TransactionSql } from "postgres";
+import type { OptionalPart } from "./optional-parts.ts";
 import { roleOf } from "./role.ts";
 
 /** One .sql file. Its name is its identity; it never changes once it was applied anywhere. */
@@ -19,6 +20,8 @@ export interface OwnSchema {
   readonly schema: string;
   /** Folders of .sql files, applied folder by folder; within one by file name. Names are unique over all of them. */
   readonly migrations: readonly URL[];
+  /** What is applied after these where the server has what it needs. */
+  readonly optional?: readonly OptionalPart[];
 }
 
 export interface MigrateOptions {
@@ -70,12 +73,16 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   }
 }
 
-/** Each file, in the order of application, then what only the database knows. Changes nothing. */
+/**
+ * Each file, in the order of application, then what only the database knows; of optional parts see
+ * optionalStatus. Changes nothing.
+ */
 export async function migrationStatus(
   sql: Sql,
-  { schema, migrations: folders }: OwnSchema,
+  { schema, migrations: folders, optional = [] }: OwnSchema,
 ): Promise<readonly MigrationStatus[]> {
   const migrations = await readMigrations(folders);
+  const known = await readMigrations([...folders, ...optional.map((part) => part.migrations)]);
   const [found] = await sql<{ there: boolean }[]>`
     select to_regclass(${`${schema}.schema_migrations`}) is not null as there`;
   const applied = found?.there ? await recorded(sql, schema) : new Map<string, string>();
@@ -85,7 +92,7 @@ export async function migrationStatus(
     return { name, state: was === checksum ? "applied" : "changed" };
   });
   const newer = [...applied.keys()]
-    .filter((name) => !migrations.some((one) => one.name === name))
+    .filter((name) => !known.some((one) => one.name === name))
     .map((name): MigrationStatus => ({ name, state: "newer" }));
   return [...ours, ...newer];
 }

@@ -4,6 +4,7 @@ import postgres, { type Sql } from "postgres";
 import { Counter } from "prom-client";
 import { z } from "zod";
 import { migrate, type OwnSchema } from "./migrate.ts";
+import { migrateOptional } from "./optional-parts.ts";
 import { type Ready, untilMigrated } from "./migrated.ts";
 import { admitRole, roleOf } from "./role.ts";
 
@@ -48,13 +49,15 @@ const statements = new Counter({
  * the pool reconnects by itself.
  */
 export async function openPostgres(options: PostgresOptions): Promise<Sql> {
-  const { settings, schema, migrations, opened, log = silentLog, ready } = options;
+  const { settings, schema, migrations, optional, opened, log = silentLog, ready } = options;
   await asLogin(settings, schema, log, async (login) => {
     if (settings.migrate === "wait")
       await untilMigrated({ sql: login, schema, migrations, log, ready });
     await admitRole(login, schema);
-    if (settings.migrate === "at_start")
+    if (settings.migrate === "at_start") {
       await migrate({ sql: login, schema, folders: migrations, log });
+      await migrateOptional({ sql: login, schema, log, ...(optional && { optional }) });
+    }
   });
   const sql = connect(settings, schema, roleOf(schema), log);
   opened.defer(() => sql.end({ timeout: 5 }));
