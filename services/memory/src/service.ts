@@ -28,6 +28,7 @@ import { ingestionSettings, stagesEntered, startIngestion } from "./ingestion.ts
 import { memoryRpc } from "./rpc/memory-rpc.ts";
 import { ownSchema } from "./schema.ts";
 import { groupCache } from "./search/group-cache.ts";
+import { tenantGroups } from "./search/tenant-groups.ts";
 import { factFinder } from "./search/find-facts.ts";
 import { episodeSearcher } from "./search/search-episodes.ts";
 import { memorySearcher } from "./search/search-memory.ts";
@@ -41,6 +42,7 @@ import { postgresFactStore } from "./store/postgres-facts.ts";
 import { postgresGraph } from "./store/postgres-graph.ts";
 import { postgresResolutions } from "./store/postgres-resolutions.ts";
 import { postgresSummaryStore } from "./store/postgres-summaries.ts";
+import { postgresTenantFinds } from "./store/postgres-tenant-finds.ts";
 import { consumerName, postgresEpisodeStore } from "./store/postgres.ts";
 import { postgresRetentionStore } from "./store/retention-store.ts";
 
@@ -53,6 +55,7 @@ const memorySettings = z.strictObject({
   neighbour_weight: weight,
   session_weight: weight,
   cache_bytes: z.int().min(1_000_000),
+  tenant_wide_effort: z.int().min(10).max(1_000),
   claims_end_max: z.int().min(0).max(100_000),
   claims_end_share: z.number().min(0).max(1),
   ...ingestionSettings,
@@ -63,7 +66,7 @@ const memorySettings = z.strictObject({
 
 /** Longest that a search for what was erased may take. */
 const probeTimeoutMs = 10_000;
-/** What a search of a whole tenant looks through: the groups with the latest news. */
+/** What a search of a whole tenant looks through exactly: the groups with the latest news. */
 const tenantWide = { groupsMax: 1_000, changesMax: 50_000 };
 /** Searches this recent count as somebody waiting. */
 const busyWithinMs = 1_000;
@@ -96,8 +99,19 @@ export const memory = service({
     const monotonicMs = () => clock.monotonicMs();
     const now = () => clock.now();
 
+    const finds = observed(
+      "tenant-finds",
+      postgresTenantFinds(sql, {
+        embedders: [embedder, ...(nextEmbedder ? [nextEmbedder] : [])],
+        effort: own.tenant_wide_effort,
+        monotonicMs,
+      }),
+    );
+    await finds.ready(); // the index of a new model is made before its first vector is there
+
     const searcher = episodeSearcher({
       groups: groupCache({ store, embedder, bytesMax: own.cache_bytes }),
+      tenants: tenantGroups(finds, embedder),
       embedder,
       weights: {
         vector: own.vector_weight,
@@ -173,7 +187,7 @@ export const memory = service({
           validAt: now(),
           recordedAt: undefined,
         };
-        const hits = await searcher.search(search, timeoutSignal(probeTimeoutMs));
+        const { hits } = await searcher.search(search, timeoutSignal(probeTimeoutMs));
         return hits.some(({ episode }) => episode.id === episodeId);
       },
       log,

@@ -82,10 +82,11 @@ export function memoryRpc({
       const { groupIds, partial } = req.everyGroup
         ? await everyGroup(tenantId)
         : { groupIds: req.groupIds, partial: false };
-      const hits = await searcher.search(
+      const found = await searcher.search(
         {
           tenantId,
           groupIds,
+          everyGroup: partial,
           factsMax: req.factsMax,
           summariesMax: req.summariesMax,
           text: req.query,
@@ -101,11 +102,14 @@ export function memoryRpc({
       );
       const now = clock.now().getTime();
       const instant = req.asOf?.valid ? timestampDate(req.asOf.valid).getTime() : now;
-      return { hits: hits.map((hit) => hitMessage(hit, instant)), partial };
+      return {
+        hits: found.hits.map((hit) => hitMessage(hit, instant)),
+        partial: found.partial,
+      };
     },
 
     async recall(req, ctx) {
-      const hits = await searcher.search(
+      const { hits } = await searcher.search(
         {
           tenantId: tenantOf(ctx),
           groupIds: [req.customerId],

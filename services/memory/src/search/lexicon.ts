@@ -63,6 +63,14 @@ export interface VisibleTexts {
   readonly visible: Uint8Array;
 }
 
+/** How often words are had by more than the lists that are searched: these are what was found by them. */
+export interface HeldWords {
+  /** Texts in all. */
+  readonly count: number;
+  /** Of each word the texts that have it, about. */
+  readonly having: ReadonlyMap<string, number>;
+}
+
 /** How fast repeating a word stops to count. */
 const k1 = 1.2;
 /** How much long texts are held back, 0 to 1. */
@@ -76,17 +84,19 @@ export function saturated(times: number, length: number, lengthMean: number): nu
 /**
  * The BM25 score of each visible text, as a share of what a text could score that is about nothing
  * but the query; 0 elsewhere. The lists are searched as if they were one list that holds only
- * what is visible. A word that none of them has counts as the rarest.
+ * what is visible. A word that none of them has counts as the rarest. With `held` how rare a word is
+ * comes from there.
  */
 export function bm25Shares(
   lists: readonly VisibleTexts[],
   words: readonly string[],
+  held?: HeldWords,
 ): readonly Float32Array[] {
   const scores = lists.map(({ texts: { size } }) => new Float32Array(size));
   const { count, lengthMean } = extent(lists);
   let possible = 0;
   for (const word of new Set(words)) {
-    const weight = inverseFrequency(count, frequency(lists, word));
+    const weight = held ? heldWeight(held, word) : inverseFrequency(count, frequency(lists, word));
     possible += weight;
     lists.forEach(({ texts, visible }, list) => {
       const found = texts.postings.get(word);
@@ -126,6 +136,10 @@ function frequency(lists: readonly VisibleTexts[], word: string): number {
   for (const { texts, visible } of lists)
     for (const text of texts.postings.get(word)?.texts ?? []) having += visible[text] ?? 0;
   return having;
+}
+
+export function heldWeight({ count, having }: HeldWords, word: string): number {
+  return inverseFrequency(count, Math.min(count, having.get(word) ?? 0));
 }
 
 /** Never negative, so that a word in most texts still counts for a little. */

@@ -2,7 +2,7 @@ import type { Episode } from "../domain/episode.ts";
 import { contextOf } from "./context.ts";
 import { type CueWeights, cuesOf } from "./cues.ts";
 import type { GroupIndex } from "./group-index.ts";
-import { bm25Shares } from "./lexicon.ts";
+import { bm25Shares, type HeldWords } from "./lexicon.ts";
 import { sessionShares } from "./session-words.ts";
 import { lexicalWords } from "./words.ts";
 
@@ -54,6 +54,8 @@ export interface EpisodeQuery {
   readonly exceptSessionId: string;
   /** By episode: how near a fact that was said there is to what is asked for, 0 to 1. */
   readonly graph?: ReadonlyMap<string, number>;
+  /** Where the groups hold no more than what was found already: how rare the words are in truth. */
+  readonly held?: HeldWords;
 }
 
 export interface EpisodeHit {
@@ -80,8 +82,8 @@ export function rankEpisodes(
     sessionOf: group.sessionOf,
     sessionsCount: group.sessions.size,
   }));
-  const lexical = bm25Shares(texts, words);
-  const together = sessionShares(texts, words);
+  const lexical = bm25Shares(texts, words, query.held);
+  const together = sessionShares(texts, words, query.held);
   const hits = searched.flatMap(({ group, visible }, i) => {
     const bm25 = lexical[i] ?? new Float32Array(group.episodes.length);
     const sessionWords = together[i] ?? new Float32Array(group.sessions.size);

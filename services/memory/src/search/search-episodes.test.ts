@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { Episode } from "../domain/episode.ts";
 import { groupIndex } from "./group-index.ts";
 import { type EpisodeSearch, episodeSearcher } from "./search-episodes.ts";
+import type { TenantGroups } from "./tenant-groups.ts";
 
 const good = deterministicEmbedder(8);
 const at = new Date("2026-03-01T10:00:00Z");
@@ -26,7 +27,12 @@ const episode: Episode = {
   revision: 1,
 };
 
-async function searcherOf(embedder: Embedder, clock = { ms: 0 }) {
+const notAsked: TenantGroups = {
+  ready: async () => false,
+  excerpt: () => Promise.reject(new Error("not asked")),
+};
+
+async function searcherOf(embedder: Embedder, clock = { ms: 0 }, tenantReady = false) {
   const ana = groupIndex("ana", embedder.dimensions);
   const [vector = new Float32Array(8)] = await good.embed([episode.text], AbortSignal.timeout(1e3));
   await ana.extend({
@@ -36,8 +42,14 @@ async function searcherOf(embedder: Embedder, clock = { ms: 0 }) {
       { kind: "vector", revision: 2, episodeId: "e1", vector },
     ],
   });
+  const held = { count: 1_000_000, having: new Map([["parcel", 900_000]]) };
+  const tenants: TenantGroups = {
+    ready: async () => true,
+    excerpt: async () => ({ groups: [ana], held, partial: false }),
+  };
   return episodeSearcher({
     groups: { fresh: async () => [ana] },
+    tenants: tenantReady ? tenants : notAsked,
     embedder,
     weights: { vector: 0.4, bm25: 0.6, neighbours: 0.4, session: 0.5 },
     log: silentLog,
@@ -65,7 +77,9 @@ const failing = (error: Error): Embedder => ({
 describe("a search", () => {
   it("goes by words alone while the embedder is away", async () => {
     const searcher = await searcherOf(failing(new Fault("unavailable", "gone")));
-    const [hit] = await searcher.search(search, AbortSignal.timeout(1_000));
+    const {
+      hits: [hit],
+    } = await searcher.search(search, AbortSignal.timeout(1_000));
     expect(hit?.episode.id).toBe("e1");
     expect(hit?.parts).not.toHaveProperty("vector");
   });
@@ -77,8 +91,22 @@ describe("a search", () => {
     const searcher = await searcherOf(failing(new TypeError("not to be called")));
     const [vector = new Float32Array(8)] = await good.embed(["parcel"], AbortSignal.timeout(1_000));
     const embedding = { model: good.model, vector };
-    const [hit] = await searcher.search({ ...search, embedding }, AbortSignal.timeout(1_000));
+    const {
+      hits: [hit],
+    } = await searcher.search({ ...search, embedding }, AbortSignal.timeout(1_000));
     expect(hit?.parts).toHaveProperty("vector");
+  });
+  it("looks in the whole tenant where that can be done, and else in the groups given, and says which", async () => {
+    const every = { ...search, everyGroup: true };
+    const found = async (searcher: Awaited<ReturnType<typeof searcherOf>>) => {
+      const { hits, partial } = await searcher.search(every, AbortSignal.timeout(1_000));
+      return { score: hits[0]?.parts["bm25"] ?? 0, partial };
+    };
+    const here = await found(await searcherOf(good));
+    expect(here.partial).toBe(true);
+    const everywhere = await found(await searcherOf(good, { ms: 0 }, true));
+    expect(everywhere.partial).toBe(false);
+    expect(everywhere.score).toBeGreaterThan(0);
   });
   it("ends when it is cancelled", async () => {
     const searcher = await searcherOf(good);

@@ -9,12 +9,21 @@ import {
   rankEpisodes,
   type SearchWeights,
 } from "./rank-episodes.ts";
+import type { TenantGroups } from "./tenant-groups.ts";
 
 export interface EpisodeSearch extends Omit<EpisodeQuery, "vector"> {
   readonly tenantId: string;
   readonly groupIds: readonly string[];
+  /** All groups of the tenant instead, where that can be searched; else those. */
+  readonly everyGroup?: boolean;
   /** The query's vector, when the caller has one, with the model that it came from. */
   readonly embedding: { readonly model: string; readonly vector: Float32Array } | undefined;
+}
+
+export interface FoundEpisodes {
+  readonly hits: readonly EpisodeHit[];
+  /** Every group was asked for, and not everything in them was looked at. */
+  readonly partial: boolean;
 }
 
 export interface EpisodeSearcher {
@@ -24,13 +33,14 @@ export interface EpisodeSearcher {
     signal: AbortSignal,
   ): Promise<Float32Array | undefined>;
   /** The best episodes, best first. Makes no model call beyond the query's own vector. */
-  search(search: EpisodeSearch, signal: AbortSignal): Promise<readonly EpisodeHit[]>;
+  search(search: EpisodeSearch, signal: AbortSignal): Promise<FoundEpisodes>;
   /** Whether a search is running, or ended less than so many milliseconds ago. */
   busyWithin(periodMs: number): boolean;
 }
 
 export interface SearcherOptions {
   readonly groups: GroupCache;
+  readonly tenants: TenantGroups;
   readonly embedder: Embedder;
   readonly weights: Omit<SearchWeights, keyof typeof cueWeights>;
   readonly log: Log;
@@ -38,7 +48,7 @@ export interface SearcherOptions {
 }
 
 export function episodeSearcher(options: SearcherOptions): EpisodeSearcher {
-  const { groups, embedder, log, monotonicMs } = options;
+  const { groups, tenants, embedder, log, monotonicMs } = options;
   const weights = { ...options.weights, ...cueWeights };
   let running = 0;
   let lastEndedMs = -Infinity;
@@ -65,12 +75,20 @@ export function episodeSearcher(options: SearcherOptions): EpisodeSearcher {
     async search(search, signal) {
       running++;
       try {
+        if (search.everyGroup && (await tenants.ready())) {
+          const vector = await queryVector(search, signal);
+          const excerpt = await tenants.excerpt(search.tenantId, { ...search, vector });
+          signal.throwIfAborted();
+          const query = { ...search, vector, held: excerpt.held };
+          return { hits: rankEpisodes(excerpt.groups, query, weights), partial: excerpt.partial };
+        }
         const [found, vector] = await Promise.all([
           groups.fresh(search.tenantId, search.groupIds),
           queryVector(search, signal),
         ]);
         signal.throwIfAborted();
-        return rankEpisodes(found, { ...search, vector }, weights);
+        const hits = rankEpisodes(found, { ...search, vector }, weights);
+        return { hits, partial: search.everyGroup ?? false };
       } finally {
         running--;
         lastEndedMs = monotonicMs();

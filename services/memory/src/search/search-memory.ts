@@ -26,7 +26,13 @@ export type MemoryHit =
 
 export interface MemorySearcher {
   /** Episodes, and what is asked for beside them, best first. The budget of tokens is for all of them. */
-  search(search: MemorySearch, signal: AbortSignal): Promise<readonly MemoryHit[]>;
+  search(search: MemorySearch, signal: AbortSignal): Promise<FoundMemory>;
+}
+
+export interface FoundMemory {
+  readonly hits: readonly MemoryHit[];
+  /** Every group was asked for, and not everything in them was looked at. */
+  readonly partial: boolean;
 }
 
 export interface MemorySearcherOptions {
@@ -50,8 +56,10 @@ export function memorySearcher(options: MemorySearcherOptions): MemorySearcher {
   return {
     async search(search, signal) {
       const { tenantId, groupIds, hitsMax, tokensMax, text, validAt, recordedAt } = search;
-      if (search.factsMax === 0 && search.summariesMax === 0)
-        return (await episodes.search(search, signal)).map(asEpisode);
+      if (search.factsMax === 0 && search.summariesMax === 0) {
+        const { hits, partial } = await episodes.search(search, signal);
+        return { hits: hits.map(asEpisode), partial };
+      }
       const vector = await episodes.vectorOf(search, signal);
       const point = { groupIds, validAt, recordedAt };
       const happenedBy = search.isNow ? undefined : validAt;
@@ -68,7 +76,7 @@ export function memorySearcher(options: MemorySearcherOptions): MemorySearcher {
       ]);
       signal.throwIfAborted();
       const embedding = vector && { model: embedder.model, vector };
-      const found = await episodes.search(
+      const { hits: found } = await episodes.search(
         {
           ...search,
           embedding,
@@ -84,7 +92,11 @@ export function memorySearcher(options: MemorySearcherOptions): MemorySearcher {
         ...factHits(known, words, found).slice(0, search.factsMax),
         ...summaryHits(made, words, vector, weights).slice(0, search.summariesMax),
       ].toSorted((a, b) => b.score - a.score); // episodes of one score stay in their order
-      return withinTokens(scored, textOf, tokensMax);
+      // Facts and summaries are those of the groups that are named, however far episodes are looked for.
+      return {
+        hits: withinTokens(scored, textOf, tokensMax),
+        partial: search.everyGroup ?? false,
+      };
     },
   };
 }

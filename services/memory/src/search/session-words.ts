@@ -1,4 +1,10 @@
-import { inverseFrequency, saturated, type VisibleTexts } from "./lexicon.ts";
+import {
+  type HeldWords,
+  heldWeight,
+  inverseFrequency,
+  saturated,
+  type VisibleTexts,
+} from "./lexicon.ts";
 
 /** A list whose texts belong to sessions. */
 export interface SessionTexts extends VisibleTexts {
@@ -15,6 +21,7 @@ export interface SessionTexts extends VisibleTexts {
 export function sessionShares(
   lists: readonly SessionTexts[],
   words: readonly string[],
+  everywhere?: HeldWords,
 ): readonly Float32Array[] {
   const lengths = lists.map(lengthsOf);
   const held = lengths.flatMap((each) => [...each].filter((length) => length > 0));
@@ -30,7 +37,7 @@ export function sessionShares(
       (sum, each) => sum + each.reduce((n, c) => n + (c > 0 ? 1 : 0), 0),
       0,
     );
-    const weight = inverseFrequency(count, having);
+    const weight = everywhere ? heldWeight(everywhere, word) : inverseFrequency(count, having);
     possible += weight;
     counts.forEach((each, list) => {
       const into = shares[list];
