@@ -1,2 +1,2 @@
 /** Raised whenever the patterns find other claims than before: the older ones are then taken back. */
-export const patternExtractor = "pattern:v2";
+export const patternExtractor = "pattern:v3";

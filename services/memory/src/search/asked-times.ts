@@ -1,3 +1,5 @@
+import { seasonsIn } from "../domain/seasons.ts";
+
 /** From here on, until there; milliseconds. */
 export interface TimeSpan {
   readonly from: number;
@@ -74,6 +76,10 @@ export function askedTimes(question: string, at: number, earliest: number): read
     calendar = calendar.replace(found, " ");
     const from = Date.UTC(Number(y), Number(m) - 1, Number(d));
     add(from, from + dayMs);
+  }
+  for (const { start, end, from, to } of seasonsIn(calendar, new Date(at))) {
+    calendar = calendar.slice(0, start) + " ".repeat(end - start) + calendar.slice(end);
+    add(from.getTime(), to.getTime());
   }
   for (const [, y] of calendar.matchAll(bareYear))
     add(Date.UTC(Number(y), 0), Date.UTC(Number(y) + 1, 0));

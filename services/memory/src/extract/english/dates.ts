@@ -1,4 +1,5 @@
 import recognizers from "@microsoft/recognizers-text-suite";
+import { type SeasonSpan, seasonsIn } from "../../domain/seasons.ts";
 
 /** A date or a span of time in a sentence, as instants; the end is excluded. */
 export interface DateSpan {
@@ -28,6 +29,7 @@ export function datesIn(text: string, saidAt: Date, tense: Tense = "past"): read
     saidAt.getUTCDate(),
     12,
   );
+  const seasons = seasonsIn(text, saidAt, tense);
   const found = recognizers.recognizeDateTime(text, "en-us", 0, reference);
   return found.flatMap(({ start, end, typeName, resolution }): DateSpan[] => {
     const said = text.slice(start, end + 1);
@@ -37,7 +39,9 @@ export function datesIn(text: string, saidAt: Date, tense: Tense = "past"): read
       each instanceof Map ? Object.fromEntries(each) : each,
     );
     const value = tense === "past" ? plain[0] : plain.at(-1);
-    const interval = value && intervalOf(value);
+    // It knows no season's months.
+    const season = seasons.find((one) => one.start < end + 1 && one.end > start);
+    const interval = value && (intervalOf(value) ?? (season && withinSeason(value, season)));
     if (!interval) return [];
     const relative = !/\b\d{4}\b/.test(said);
     return [{ start, end: end + 1, relative, ...interval }];
@@ -74,6 +78,12 @@ function isNoDate(text: string, start: number, end: number, typeName: string): b
       before,
     )
   );
+}
+
+function withinSeason(value: Value, { from, to }: SeasonSpan): Pick<DateSpan, "from" | "to"> {
+  if (value["Mod"] === "since") return { from, to: undefined };
+  if (value["Mod"] === "before") return { from: undefined, to: from };
+  return value["Mod"] === "after" ? { from: to, to: undefined } : { from, to };
 }
 
 function intervalOf(value: Value): Pick<DateSpan, "from" | "to"> | undefined {

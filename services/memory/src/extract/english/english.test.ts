@@ -79,3 +79,25 @@ describe.each([
     expect(wrong).toEqual([]);
   });
 });
+
+describe("seasons", () => {
+  const months = (text: string, tense?: "past" | "future") =>
+    datesIn(text, new Date("2026-05-10T12:00:00Z"), tense).map(({ from, to, relative }) => [
+      from?.toISOString().slice(0, 7),
+      to?.toISOString().slice(0, 7),
+      relative,
+    ]);
+  it.each<[string, readonly unknown[]]>([
+    ["We are relocating to Rotterdam next spring.", ["2027-03", "2027-06", true]],
+    ["I moved to Rome last summer.", ["2025-06", "2025-09", true]],
+    ["I have lived in Rome since last summer.", ["2025-06", undefined, true]],
+    ["I work at Globex until next winter.", [undefined, "2026-12", true]],
+    ["We signed in the autumn of 2021.", ["2021-09", "2021-12", false]],
+  ])("are three whole months: %s", (text, expected) => {
+    expect(months(text)).toEqual([expected]);
+  });
+  it("date what is claimed", () => {
+    const [claim] = claims("I moved to Rome last summer.");
+    expect(claim).toMatchObject({ validFrom: "2025-06-01T00:00:00.000Z" });
+  });
+});
