@@ -41,6 +41,8 @@ export interface ProfileStoreUnderTest {
   readonly definitions: DefinitionStore;
   /** Everything that is stored of a tenant, as text. */
   dump(tenantId: string): Promise<string>;
+  /** Cuts off what is encrypted of a customer. */
+  tear(customerId: string): Promise<void>;
   /** The topics that wait in the outbox for a tenant. */
   announced(tenantId: string): Promise<readonly string[]>;
 }
@@ -983,6 +985,17 @@ export function profileStoreContract(open: () => ProfileStoreUnderTest): void {
       const page = await store().history(ana.tenantId, ana.id, "email", 9, undefined, later(99));
       expect(page.items.map((span) => span.claim.value)).toEqual(["canary"]);
       expect(await open().dump(ana.tenantId)).not.toContain("canary");
+    });
+    it("that can't be opened leaves its customer out of lists, which say so", async () => {
+      const ana = await made();
+      const bob = await made(ana.tenantId);
+      await claim(ana, { value: "canary", encrypted: true });
+      await open().tear(ana.id);
+      const page = await store().list(ana.tenantId, 9, undefined, later(99));
+      expect(page.items.map(({ id }) => id)).toEqual([bob.id]);
+      expect(page.damaged).toMatchObject([{ table: "profile.field_claims", id: ana.id }]);
+      const alone = store().get(ana.tenantId, ana.id, later(99));
+      await expect(alone).rejects.toMatchObject({ reason: "ROW_DAMAGED" });
     });
     it("repeated by its key is the same", async () => {
       const ana = await made();

@@ -31,6 +31,11 @@ describeOn("the profile store", backends, (backend) => {
       );
       return (await Promise.all(all)).flatMap((rows) => rows.map(({ row }) => row)).join("\n");
     },
+    async tear(customerId) {
+      await opened.owner`
+        update field_claims set sealed = substring(sealed for octet_length(sealed) - 1)
+        where customer_id = ${customerId}`;
+    },
     async announced(tenantId) {
       const rows = await opened.owner<{ topic: string }[]>`
         select topic from outbox where tenant_id = ${tenantId}`;
