@@ -10,7 +10,7 @@
 // And how fast and how well a whole tenant is searched, on a PostgreSQL with pgvector, in a database of its
 // own there, beside a smaller tenant: vectors around topics and made-up words, put in by COPY.
 //
-//   npm run bench:memory-search -- --tenant-wide 1000000 --postgres URL [--effort 800] [--keep]
+//   npm run bench:memory-search -- --tenant-wide 1000000 --postgres URL [--effort 600] [--keep]
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,7 +42,7 @@ const { values } = parseArgs({
     /** Episodes of a tenant that is searched as a whole. */
     "tenant-wide": { type: "string" },
     /** The setting tenant_wide_effort. */
-    effort: { type: "string", default: "800" },
+    effort: { type: "string", default: "600" },
     /** Leaves the tenant's database for the next run. */
     keep: { type: "boolean", default: false },
   },
