@@ -28,8 +28,5 @@ export default defineConfig({
     ],
     restoreMocks: true,
     testTimeout: 20_000,
-    // Where others use the machine, a wait may be too short: once more, and the report says so.
-    retry: process.env["CI"] ? 1 : 0,
-    hookTimeout: 60_000,
   },
 });
