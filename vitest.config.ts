@@ -28,5 +28,6 @@ export default defineConfig({
     ],
     restoreMocks: true,
     testTimeout: 20_000,
+    hookTimeout: 60_000,
   },
 });
