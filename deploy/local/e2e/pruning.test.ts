@@ -29,6 +29,8 @@ const others: Readonly<Record<string, readonly string[]>> = {
     "memory.entities",
     "memory.entity_mentions",
     "memory.entity_merges",
+    "memory.episode_vectors", // as long as those of embeddings and episodes
+    "memory.episode_words",
     "memory.episodes",
     "memory.extractions",
     "memory.fact_versions",

@@ -161,6 +161,7 @@ const values: Readonly<Record<string, string>> = {
   jsonb: "{}",
   date: "2026-11-20",
   "bigint[]": "{}",
+  "public.halfvec": "[1]", // where the server has pgvector
   "text[]": "{}",
   "uuid[]": "{}",
   tstzrange: "[2026-01-01,)",

@@ -56,7 +56,7 @@ create function stems_of(said text) returns text[]
   return tsvector_to_array(to_tsvector('pg_catalog.english', said));
 
 -- Those who embed and those who store may do no more here than this.
-create function keep_vector() returns trigger language plpgsql as $$
+create function keep_vector() returns trigger language plpgsql set search_path from current as $$
 begin
   insert into episode_vectors
   select new.tenant_id, new.episode_id, new.model, e.session_id, e.occurred_at, e.recorded_at,
@@ -67,7 +67,7 @@ begin
 end
 $$;
 
-create function keep_words() returns trigger language plpgsql as $$
+create function keep_words() returns trigger language plpgsql set search_path from current as $$
 begin
   insert into episode_words
   values (new.tenant_id, new.id, new.session_id, new.occurred_at, new.recorded_at,
@@ -99,7 +99,7 @@ $$;
 create function episodes_by_vector(
   of_tenant text, of_model text, question real[], happened_by timestamptz, recorded_by timestamptz,
   except_session text, wanted int, effort int, latest int
-) returns setof uuid language plpgsql set jit = off as $$
+) returns setof uuid language plpgsql set search_path from current set jit = off as $$
 declare
   dimensions int := cardinality(question);
   filtered text := format(
@@ -247,6 +247,12 @@ begin
       'create policy tenant on %I using (
         tenant_id = current_setting(''soldier.tenant'', true)
         or current_setting(''soldier.tenant'', true) = ''*'')', name);
+  end loop;
+  -- Nothing that a caller makes for a while is taken for what is meant here.
+  foreach name in array array[
+    'keep_vector', 'keep_words', 'index_vectors', 'common_words', 'episodes_by_words', 'episodes_by_vector'
+  ] loop
+    execute format('alter function %I set search_path = %I, public, pg_temp', name, current_schema());
   end loop;
   -- For episodes_by_words alone: no service works as the owner.
   create policy by_words on episode_words for select to current_user using (true);
