@@ -1,13 +1,7 @@
 import type { Interceptor } from "@connectrpc/connect";
-import { Counter } from "prom-client";
 import type { Logger } from "./log.ts";
+import { rowsLeftOut } from "./metrics.ts";
 import { rpcName } from "./rpc-name.ts";
-
-const damaged = new Counter({
-  name: "soldier_damaged_rows_total",
-  help: "Rows that lists left out since they can't be read",
-  labelNames: ["service", "rpc", "table"],
-});
 
 interface Told {
   readonly table: string;
@@ -23,7 +17,7 @@ export function damagedRows(service: string, log: Logger): Interceptor {
     const rpc = rpcName(req);
     // The contract has one message for them.
     for (const { table, id, message } of res.message.damagedRows as readonly Told[]) {
-      damaged.inc({ service, rpc, table });
+      rowsLeftOut.inc({ service, rpc, table });
       log.error({ rpc, table, id, reason: "ROW_DAMAGED" }, message);
     }
     return res;

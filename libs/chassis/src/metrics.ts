@@ -97,6 +97,12 @@ export function rpcMeter(red: Red, service: string, rpc: string): RpcMeter {
   };
 }
 
+export const rowsLeftOut = new Counter({
+  name: "soldier_damaged_rows_total",
+  help: "Rows that lists left out since they can't be read",
+  labelNames: ["service", "rpc", "table"],
+});
+
 const admission = {
   limit: new Gauge({
     name: "soldier_admission_limit",

@@ -128,7 +128,11 @@ export function auditStoreContract(open: () => Promise<{ store: AuditStore } & A
       const tenantId = newId();
       const before = await addRecord(tenantId, { userText: "hello", customerId: "c-9" });
       const other = await addRecord(tenantId, { userText: "hello" });
-      expect(await store.forget(tenantId, "c-9")).toEqual({ records: 1, destroyed: true });
+      expect(await store.forget(tenantId, "c-9")).toEqual({
+        records: 1,
+        destroyed: true,
+        unreadableLetters: 0,
+      });
       expect((await store.forget(tenantId, "c-9")).destroyed).toBe(false);
       expect((await store.forget(newId(), "c-0")).destroyed).toBe(false);
       const after = await addRecord(tenantId, { userText: "me again", customerId: "c-9" });

@@ -142,6 +142,7 @@ export function profileStoreContract(open: () => ProfileStoreUnderTest): void {
     it("gives an empty page to a tenant without customers", async () => {
       expect(await store().list(newId(), 3, undefined, now)).toEqual({
         items: [],
+        damaged: [],
         next: undefined,
       });
     });
