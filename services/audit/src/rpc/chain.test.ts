@@ -214,7 +214,11 @@ describeOn("the chain of audit records", testPostgres(migrations), (backend) => 
         personalErased: false,
       });
       expect((await verified()).broken).toBeUndefined();
-      expect(await store.forget(tenantId, "ana")).toEqual({ records: 1, destroyed: false, unreadableLetters: 0 });
+      expect(await store.forget(tenantId, "ana")).toEqual({
+        records: 1,
+        destroyed: false,
+        unreadableLetters: 0,
+      });
     });
 
     it("takes late records without what is personal in them", async () => {
