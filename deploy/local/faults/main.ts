@@ -43,12 +43,19 @@ const quietMaxMs = 120_000;
 
 process.exitCode = await run();
 
+/** With the time before the first fault and until all is quiet. */
+function turnsMax(): number {
+  return Number(flags.rate) * (Number(flags.seconds) + (warmUpMaxMs + quietMaxMs) / 1_000);
+}
+
 async function run(): Promise<number> {
   await using opened = new AsyncDisposableStack();
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => void opened.disposeAsync().finally(() => process.exit(1)));
   say(`seed ${flags.seed}, ${flags.seconds} s, ${flags.rate} turns/s, ${flags.sessions} sessions`);
-  const scene = opened.use(await openScene(flags.control, flags.keep));
+  const scene = opened.use(
+    await openScene({ control: flags.control, keep: flags.keep, turnsMax: turnsMax() }),
+  );
   const { mesh, office, nats } = scene;
   if (flags.keep) say(`logs and data stay in ${scene.directory}`);
   const customers = await tenants();

@@ -21,15 +21,26 @@ export interface OpenedScene extends Scene, AsyncDisposable {
 /** Of a turn: shorter than usual, so that a process can be frozen for longer without ending the run. */
 const leaseMs = 3_000;
 
+/** Twice of what a turn's events take, delivered again included. */
+const natsBytesPerTurn = 16_000;
+
+interface Asked {
+  readonly control: string;
+  readonly keep: boolean;
+  /** Of the whole run. */
+  readonly turnsMax: number;
+}
+
 /** Servers of the run's own, ways to them that can break, and the mesh. */
-export async function openScene(control: string, keep: boolean): Promise<OpenedScene> {
+export async function openScene({ control, keep, turnsMax }: Asked): Promise<OpenedScene> {
   await using opened = new AsyncDisposableStack();
   const directory = mkdtempSync(join(tmpdir(), "soldier-faults-"));
   if (!keep) opened.defer(() => rmSync(directory, { recursive: true, force: true }));
   const postgres = opened.use(await startPostgres(join(directory, "postgres")));
   const natsHome = join(directory, "nats");
-  const hasSmallDisk = mountSmall(natsHome, opened);
-  const nats = opened.use(await startNats(natsHome));
+  const storeMb = 128 + Math.ceil((turnsMax * natsBytesPerTurn) / 1_000_000);
+  const hasSmallDisk = mountSmall(natsHome, storeMb + 32, opened);
+  const nats = opened.use(await startNats(natsHome, storeMb));
   const redis = opened.use(await startRedis(join(directory, "redis")));
   const postgresWay = opened.use(await openProxy(postgres.port));
   const natsWay = opened.use(await openProxy(nats.port));
@@ -99,10 +110,10 @@ function throughWay(url: string, port: number): string {
 }
 
 /** A disk of the event store's own; false when we may not make one. */
-function mountSmall(directory: string, opened: AsyncDisposableStack): boolean {
+function mountSmall(directory: string, mb: number, opened: AsyncDisposableStack): boolean {
   mkdirSync(directory, { recursive: true });
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=192m", "tmpfs", directory], {
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mb}m`, "tmpfs", directory], {
       stdio: "ignore",
     });
   } catch {

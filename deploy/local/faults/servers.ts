@@ -46,7 +46,8 @@ export async function startPostgres(directory: string): Promise<PostgresServer> 
   };
 }
 
-export async function startNats(directory: string): Promise<NatsServer> {
+/** `storeMaxMb` bounds what its streams hold: less than their disk, where that is to be filled. */
+export async function startNats(directory: string, storeMaxMb = 20_000): Promise<NatsServer> {
   const port = await freePort();
   const monitor = await freePort();
   const settings = `${directory}.conf`;
@@ -55,7 +56,7 @@ export async function startNats(directory: string): Promise<NatsServer> {
     settings,
     `listen: "127.0.0.1:${port}"
 http: "127.0.0.1:${monitor}"
-jetstream { store_dir: "${join(directory, "store")}", max_file_store: 160MB }
+jetstream { store_dir: "${join(directory, "store")}", max_file_store: ${storeMaxMb}MB }
 `,
   );
   const server = await startProgram("nats-server", "nats-server", port, directory, () => [

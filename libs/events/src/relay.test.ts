@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { Fault } from "@soldier/kernel/fault";
 import { roleOf } from "@soldier/storage/role";
 import { everyTenantSql } from "@soldier/storage/tenant";
@@ -109,6 +110,23 @@ describeOn("an outbox and its relays", backends, (backend) => {
     expect(await unpublished()).toBe(1);
     taking.resolve();
     await expect.poll(unpublished).toBe(0);
+  });
+
+  it("leave a broker that is away in peace, however many rows wait, and go on when it is back", async () => {
+    let asked = 0;
+    let away = true;
+    start({
+      bus: guarded(() => {
+        asked += 1;
+        if (away) throw new Fault("unavailable", "not stored");
+      }),
+    });
+    await commit(...Array.from({ length: 2_000 }, () => anEvent({})));
+    await pause(3_000);
+    expect(asked).toBeGreaterThanOrEqual(8);
+    expect(asked).toBeLessThan(400); // those of the first look, and a few each second
+    away = false;
+    await expect.poll(unpublished, { timeout: 10_000 }).toBe(0);
   });
 
   it("share the rows: of several relays each row is published by one", async () => {

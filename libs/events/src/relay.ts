@@ -48,6 +48,8 @@ const retryMaxMs = 300_000;
 const markWithinMs = 50;
 /** For a broker or a database that is away: it isn't the row's fault, so the delay doesn't grow. */
 const awayDelayMs = 1_000;
+/** After so many refusals in a row the broker is away, and is asked for so many rows at a time. */
+const awayAfter = 8;
 const housekeepingMs = 10_000;
 /** How soon a broker's return is noticed; nothing is asked while it stays. */
 const reconcileMs = 500;
@@ -75,6 +77,7 @@ export function startRelay(options: RelayOptions): Relay {
   const toMark = new Map<string, PublishedRow>();
   let markTimer: NodeJS.Timeout | undefined;
   let reconciledAt = -1;
+  let refusedInRow = 0;
   const database = outage(log, name, "the outbox can't be reached");
   const broker = outage(log, name, "events can't be published now");
 
@@ -82,10 +85,13 @@ export function startRelay(options: RelayOptions): Relay {
     while (!closing.signal.aborted) {
       // Before the look, so that what is committed during it is looked for again.
       poked = Promise.withResolvers();
-      const room = inFlightMax - sending.size;
-      const rows = room > 0 || toMark.size > 0 ? await claimed(room) : [];
+      const away = refusedInRow >= awayAfter;
+      // Thousands of rows that all try again each second would keep the process from its work.
+      if (away) await pause(awayDelayMs);
+      const room = (away ? awayAfter : inFlightMax) - sending.size;
+      const rows = room > 0 || toMark.size > 0 ? await claimed(Math.max(0, room)) : [];
       for (const row of rows) start(row);
-      if (room === 0 || rows.length < room) await pokedOrPolled();
+      if (room <= 0 || rows.length < room) await pokedOrPolled();
     }
   }
 
@@ -129,6 +135,7 @@ export function startRelay(options: RelayOptions): Relay {
     } catch (error) {
       return await putBack(row, error);
     }
+    refusedInRow = 0;
     broker.over();
     published.inc({ outbox: name });
     markSoon({ seq: row.seq, receipt });
@@ -168,6 +175,7 @@ export function startRelay(options: RelayOptions): Relay {
       const away = error instanceof Fault && error.kind === "unavailable";
       const waitMs = away ? awayDelayMs : Math.min(1_000 * 2 ** attempts, retryMaxMs);
       const facts = { outbox: name, topic: event.topic, event: event.id, attempts, waitMs };
+      if (away) refusedInRow += 1;
       if (away) broker.met(error);
       else log.warn({ ...facts, err: error }, "an event was not published");
       await postpone(sql, [seq], waitMs, reasonOf(error));
