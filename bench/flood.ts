@@ -260,7 +260,10 @@ function told(outcomes: readonly Outcome[]) {
     p95Ms: round(percentile(latencies, 0.95)),
     refused,
     ...(delays.length > 0 && {
-      retryAfterSeconds: { p50: percentile(delays, 0.5), max: Math.max(...delays) },
+      retryAfterSeconds: {
+        p50: percentile(delays, 0.5),
+        max: delays.reduce((a, b) => Math.max(a, b)),
+      },
     }),
     ...(waits.length > 0 && {
       refusedAfterMs: { p50: round(percentile(waits, 0.5)), p95: round(percentile(waits, 0.95)) },
