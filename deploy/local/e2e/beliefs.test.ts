@@ -255,6 +255,26 @@ describe("a turn explained with what was believed then", { timeout: 90_000 }, ()
     expect((await explained(asked.turnId)).facts).toEqual(alone.facts);
   });
 
+  it("remembers after a merge what each of the two has said, and no longer when it is undone", async () => {
+    const [ann, other] = [await customerInLeeds(), await customerInLeeds()];
+    const { episodes } = await call(MemoryService).listEpisodes({ groupId: other.customerId });
+    const ofOther = new Set(episodes.map(({ id }) => id));
+    const remembersOther = async () => {
+      const asked = await say("Where do I live?", { customerId: ann.customerId });
+      const { record } = await recorded(asked.turnId);
+      return record?.memories.some(({ id }) => ofOther.has(id));
+    };
+    expect(ofOther.size).toBeGreaterThan(0);
+    expect(await remembersOther()).toBe(false);
+    const { mergeId } = await call(ProfileService).mergeProfiles({
+      fromCustomerId: ann.customerId,
+      intoCustomerId: other.customerId,
+    });
+    expect(await remembersOther()).toBe(true);
+    await call(ProfileService).unmergeProfiles({ mergeId });
+    expect(await remembersOther()).toBe(false);
+  });
+
   it("shows nothing after an erasure, and says so", async () => {
     const { customerId, sessionId } = await customerInLeeds();
     const asked = await say("Where do I live?", { sessionId });

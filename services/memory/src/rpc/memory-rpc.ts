@@ -112,7 +112,7 @@ export function memoryRpc({
       const { hits } = await searcher.search(
         {
           tenantId: tenantOf(ctx),
-          groupIds: [req.customerId],
+          groupIds: [req.customerId, ...req.aliasIds],
           factsMax: req.factsMax,
           summariesMax: req.summariesMax,
           text: req.query,

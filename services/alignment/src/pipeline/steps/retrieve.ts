@@ -41,11 +41,17 @@ export function retrieve(means: Means): Step<Needs, Adds> {
     name: "retrieve",
     async run(turn, signal) {
       const profiling = tried(() => profileOf(turn, means), signal);
-      const recalling = tried(() => recalled(turn, means), signal);
+      const recalling = tried(() => recalled(turn, [], means), signal);
       const scored = scores(turn);
-      const [profiled, memory] = await Promise.all([profiling, recalling]);
+      const [profiled, ownMemory] = await Promise.all([profiling, recalling]);
 
       const profile = profiled.value;
+      const aliasIds = aliasesOf(turn.customer, profile);
+      // Only now is it known that the customer has had other ids: few ever have.
+      const memory =
+        aliasIds.length === 0
+          ? ownMemory
+          : await tried(() => recalled(turn, aliasIds, means), signal);
       const { known } = turnValues({
         ...turn,
         profile,
@@ -103,14 +109,31 @@ async function profileOf(
   return (await profile.recallProfile({ customerId: customer.id })).profile;
 }
 
-async function recalled(turn: Pick<Turn, Needs>, means: Means): Promise<readonly MemoryHit[]> {
+/** The customer's other ids, by merges. */
+function aliasesOf(
+  { id }: Turn["customer"],
+  profile: CustomerProfile | undefined,
+): readonly string[] {
+  const all = profile ? [profile.id, ...profile.aliasIds] : [];
+  return all.filter((each) => each !== id).slice(0, aliasesMax);
+}
+
+/** As many as the memory service takes at once. */
+const aliasesMax = 99;
+
+async function recalled(
+  turn: Pick<Turn, Needs>,
+  aliasIds: readonly string[],
+  means: Means,
+): Promise<readonly MemoryHit[]> {
   const { incoming, bundle, session, customer, context } = turn;
   const { memory, embedder } = means;
-  if (customer.id === "" || customer.isNew) return [];
+  if (customer.id === "" || (customer.isNew && aliasIds.length === 0)) return [];
   const { max_k } = bundle.settings.selection.memory;
   const { hits } = await memory.recall({
     query: incoming.text,
     customerId: customer.id,
+    aliasIds: [...aliasIds],
     ...(context.vector && {
       embedding: { model: embedder.model, values: Array.from(context.vector) },
     }),
