@@ -172,6 +172,16 @@ describeOn("a pool", testPostgres(), (backend) => {
     expect((await count()) - before).toBe(4); // one, and one between begin and commit
   });
 
+  it("works on as few connections as it needs, the last used first", async () => {
+    const { sql } = place;
+    const worker = async () =>
+      (await sql<{ pid: number }[]>`select pg_backend_pid() as pid`)[0]?.pid;
+    const all = await Promise.all([worker(), worker(), worker()]);
+    expect(new Set(all).size).toBe(3);
+    const later = [await worker(), await worker(), await worker()];
+    expect(new Set(later).size).toBe(1);
+  });
+
   it("keeps bound values out of what is printed of an error", async () => {
     const error = await place.sql`select ${"my secret"}::int`.catch((caught: unknown) => caught);
     expect(Object.keys(error as object)).not.toContain("parameters");
