@@ -1,11 +1,10 @@
 import type { Interceptor } from "@connectrpc/connect";
-import { context, SpanKind, trace } from "@opentelemetry/api";
+import { SpanKind } from "@opentelemetry/api";
 import type { Clock } from "@soldier/kernel/clock";
 import { around } from "./around.ts";
 import type { ChassisSettings } from "./chassis-settings.ts";
 import { currentCall } from "./current.ts";
 import { faultOf } from "./faults.ts";
-import { requestLimit } from "./message-size.ts";
 import { counted } from "./counted.ts";
 import { clientRed } from "./metrics.ts";
 import { retrying } from "./retry.ts";
@@ -18,7 +17,6 @@ export interface ClientOptions {
   /** The service that calls. */
   readonly service: string;
   readonly calls: ChassisSettings["calls"];
-  readonly maxMessageBytes: number;
   readonly tokens: Tokens;
   readonly clock: Clock;
 }
@@ -32,7 +30,6 @@ export function clientInterceptors(options: ClientOptions): readonly Interceptor
     traced,
     counted(clientRed, options.service),
     identified(options.tokens),
-    requestLimit(options.maxMessageBytes),
   ];
 }
 
@@ -49,8 +46,7 @@ const traced: Interceptor = around((req) => {
       "rpc.method": req.method.name,
     },
   });
-  const header = traceparentOf(trace.setSpan(context.active(), span));
-  if (header) req.header.set("traceparent", header);
+  req.header.set("traceparent", traceparentOf(span.spanContext()));
   return {
     ended: () => span.end(),
     failed(error) {

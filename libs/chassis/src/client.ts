@@ -115,6 +115,7 @@ async function* messages(
   }
 }
 
+/** A generator, since transports of Connect throw into what they send. */
 async function* normalized(method: DescMethodStreaming, input: AsyncIterable<Message>) {
   for await (const message of input) yield create(method.input, message);
 }

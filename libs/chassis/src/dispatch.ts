@@ -1,11 +1,11 @@
-import { create, type DescMessage, type DescMethod, type DescService } from "@bufbuild/protobuf";
+import { create, type DescMethod, type DescService } from "@bufbuild/protobuf";
 import {
   createServiceImplSpec,
   type HandlerContext,
   type Interceptor,
   type MethodImplSpec,
 } from "@connectrpc/connect";
-import type { Next, Request, Response } from "./around.ts";
+import { mapped, type Next, type Request, type Response } from "./around.ts";
 import { deadlineKey } from "./deadline.ts";
 import type { Route } from "./service.ts";
 
@@ -56,7 +56,8 @@ function handlerOf(spec: MethodImplSpec): Next {
     }
     if (!req.stream) throw new TypeError(`${req.method.name} is a stream`);
     const answers = await begun(await answersOf(spec, req.message, ctx));
-    return { ...common, stream: true, message: normalized(output, answers) } as Response; // the same
+    const message = mapped(answers, (answer) => create(output, answer));
+    return { ...common, stream: true, message } as Response; // the same
   };
 }
 
@@ -103,10 +104,6 @@ async function begun(answers: Answers): Promise<Answers> {
 
 async function* once<T>(make: () => Promise<T>): AsyncIterable<T> {
   yield await make();
-}
-
-async function* normalized(output: DescMessage, answers: Answers) {
-  for await (const answer of answers) yield create(output, answer);
 }
 
 function contextOf(

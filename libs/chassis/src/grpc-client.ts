@@ -1,4 +1,4 @@
-import { create, type Message } from "@bufbuild/protobuf";
+import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import {
   type ConnectError,
   Code,
@@ -38,30 +38,29 @@ export function grpcTransport(target: string, maxMessageBytes: number): Transpor
     async unary(method, signal, timeoutMs, header, input, values) {
       await peerThere(client, values, signal, timeoutMs);
       return await new Promise((resolve, reject) => {
-        const answered = new Headers();
+        let answered: Metadata | undefined;
         let message: Message | undefined;
-        const call = client.makeUnaryRequest(
-          pathOf(method),
-          codecOf(method.input).serialize,
-          codecOf(method.output).deserialize,
-          create(method.input, input) as Message, // the method's own type, as the codec's
-          metadataOf(header),
-          callOptions(timeoutMs),
-          (error, response) => {
-            if (error) reject(failureOf(error));
-            else message = response;
-          },
+        const call = withoutStack(() =>
+          client.makeUnaryRequest(
+            pathOf(method),
+            codecOf(method.input).serialize,
+            codecOf(method.output).deserialize,
+            create(method.input, input) as Message, // the method's own type, as the codec's
+            metadataOf(header),
+            callOptions(timeoutMs),
+            (error, response) => {
+              if (error) reject(failureOf(error));
+              else message = response;
+            },
+          ),
         );
         const disarm = cancelledBy(signal, call);
-        call.on("metadata", (metadata: Metadata) => addMetadata(answered, metadata));
+        call.on("metadata", (metadata: Metadata) => (answered = metadata));
         // Comes last, after the callback.
         call.on("status", ({ metadata }) => {
           disarm();
           if (!message) return;
-          const trailer = addMetadata(new Headers(), metadata);
-          const service = method.parent;
-          const res = { stream: false, service, method, message, header: answered, trailer };
-          resolve(res as UnaryResponse<never, never>); // the codec has made just this type
+          resolve(unaryResponse(method, message, answered, metadata));
         });
       });
     },
@@ -69,12 +68,14 @@ export function grpcTransport(target: string, maxMessageBytes: number): Transpor
     async stream(method, signal, timeoutMs, header, input, values) {
       await peerThere(client, values, signal, timeoutMs);
       // To the wire the three kinds of stream are one; the server knows how many messages to expect.
-      const call = client.makeBidiStreamRequest(
-        pathOf(method),
-        codecOf(method.input).serialize,
-        codecOf(method.output).deserialize,
-        metadataOf(header),
-        callOptions(timeoutMs),
+      const call = withoutStack(() =>
+        client.makeBidiStreamRequest(
+          pathOf(method),
+          codecOf(method.input).serialize,
+          codecOf(method.output).deserialize,
+          metadataOf(header),
+          callOptions(timeoutMs),
+        ),
       );
       const failure = (error: Error) => sending.failure ?? failureOf(error);
       const messages = messagesOf(call, failure);
@@ -111,6 +112,42 @@ function channelOptions(maxMessageBytes: number): ChannelOptions {
     "grpc.enable_http_proxy": 0,
     "grpc.enable_channelz": 0,
   };
+}
+
+/**
+ * grpc-js notes for each call where it was made, and all that awaits it, in case that it fails. That takes
+ * some microseconds, and nobody reads it: our Faults have a stack of their own.
+ */
+function withoutStack<T>(make: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+/** Hardly anybody looks at header and trailer: they are made for those who do. */
+function unaryResponse(
+  method: DescMethodUnary,
+  message: Message,
+  header: Metadata | undefined,
+  trailer: Metadata,
+): UnaryResponse<never, never> {
+  const res = {
+    stream: false,
+    service: method.parent,
+    method,
+    message,
+    get header() {
+      return header ? addMetadata(new Headers(), header) : new Headers();
+    },
+    get trailer() {
+      return addMetadata(new Headers(), trailer);
+    },
+  };
+  return res as UnaryResponse<never, never>; // the codec has made just this type
 }
 
 /** Throws the Fault "unavailable", which is not repeated, when there is nobody for so long. */

@@ -122,7 +122,6 @@ export function openHost(
       const interceptors = clientInterceptors({
         service,
         calls: settings.calls,
-        maxMessageBytes: settings.server.max_message_bytes,
         tokens,
         clock,
       });

@@ -9,13 +9,14 @@ import {
 } from "@connectrpc/connect";
 import { timeoutKey } from "./deadline.ts";
 import type { Dispatch, Handle } from "./dispatch.ts";
-import { watched } from "./around.ts";
+import { mapped, watched } from "./around.ts";
+import { limited } from "./message-size.ts";
 
 /**
  * Calls that are function calls: messages are handed over as they are, interceptors run as they do
  * behind a socket. The handlers are asked for at each call, since they may not exist yet.
  */
-export function inProcess(handlers: () => Dispatch): Transport {
+export function inProcess(handlers: () => Dispatch, maxMessageBytes: number): Transport {
   const turns = new Turns();
 
   const handlerOf = (method: DescMethod) => {
@@ -34,10 +35,12 @@ export function inProcess(handlers: () => Dispatch): Transport {
         ...request(method, signal, timeoutMs, header),
         stream: false,
         method,
-        message: create(method.input, input),
+        message: limited(create(method.input, input), maxMessageBytes),
       } as const;
       // The handler's types were lost in the table; its method is their witness.
-      return (await handle(req as Parameters<Handle>[0])) as UnaryResponse<never, never>;
+      const res = (await handle(req as Parameters<Handle>[0])) as UnaryResponse<never, never>;
+      limited(res.message, maxMessageBytes);
+      return res;
     },
     async stream(method, signal, timeoutMs, header, input) {
       const handle = handlerOf(method);
@@ -45,16 +48,15 @@ export function inProcess(handlers: () => Dispatch): Transport {
         ...request(method, signal, timeoutMs, header),
         stream: true,
         method,
-        message: turns.fair(normalized(input, (message) => create(method.input, message))),
+        message: turns.fair(
+          mapped(input, (message) => limited(create(method.input, message), maxMessageBytes)),
+        ),
       } as const;
       const res = (await handle(req as Parameters<Handle>[0])) as StreamResponse<never, never>;
-      return { ...res, message: turns.fair(res.message) };
+      const answers = mapped(res.message, (message) => limited(message, maxMessageBytes));
+      return { ...res, message: turns.fair(answers) };
     },
   };
-}
-
-async function* normalized<I, O>(messages: AsyncIterable<I>, make: (message: I) => O) {
-  for await (const message of messages) yield make(message);
 }
 
 function request(

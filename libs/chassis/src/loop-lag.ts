@@ -10,7 +10,8 @@ export interface Pressure {
   readonly heapShare: number;
 }
 
-const tickMs = 20;
+/** Seldom enough to cost an idle process next to nothing: each tick wakes it. */
+const tickMs = 50;
 const windowMs = 200;
 
 type Listener = (pressure: Pressure) => void;

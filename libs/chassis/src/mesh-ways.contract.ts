@@ -66,7 +66,6 @@ function atEdge(transportTo: (url: string) => ReturnType<typeof createGrpcTransp
       const interceptors = clientInterceptors({
         service: "outside",
         calls: chassis.calls,
-        maxMessageBytes: chassis.server.max_message_bytes,
         tokens,
         clock: systemClock,
       });
@@ -90,15 +89,18 @@ function atEdge(transportTo: (url: string) => ReturnType<typeof createGrpcTransp
   };
 }
 
+/** Clients hold the limit, too: a server that reads no further hangs up, which tells nobody why. */
+const writeMaxBytes = chassis.server.max_message_bytes;
+
 /** Every way in which services can be run and called. */
 export const ways: Readonly<Record<string, () => Promise<Opened>>> = {
   together,
   "alone, over gRPC": alone,
   "at the edge, over Connect": atEdge((baseUrl) =>
-    createConnectTransport({ baseUrl, httpVersion: "2" }),
+    createConnectTransport({ baseUrl, httpVersion: "2", writeMaxBytes }),
   ),
-  "at the edge, over gRPC": atEdge((baseUrl) => createGrpcTransport({ baseUrl })),
+  "at the edge, over gRPC": atEdge((baseUrl) => createGrpcTransport({ baseUrl, writeMaxBytes })),
   "at the edge, over gRPC-Web": atEdge((baseUrl) =>
-    createGrpcWebTransport({ baseUrl, httpVersion: "2" }),
+    createGrpcWebTransport({ baseUrl, httpVersion: "2", writeMaxBytes }),
   ),
 };

@@ -1,30 +1,12 @@
-import type { Interceptor } from "@connectrpc/connect";
-import type { Request, Response } from "./around.ts";
 import { tooLarge } from "./faults.ts";
 
 /**
- * Refuses messages that are surely over the limit, so that a call inside one process meets the
- * same limit as one over the wire. Transports hold the exact limit.
+ * Refuses a message that is surely over the limit, so that a call inside one process meets the same limit
+ * as one over the wire, where the transport holds the exact one.
  */
-export function requestLimit(maxBytes: number): Interceptor {
-  return (next) => (req) => next(limited(req, maxBytes));
-}
-
-export function responseLimit(maxBytes: number): Interceptor {
-  return (next) => async (req) => limited(await next(req), maxBytes);
-}
-
-function limited<T extends Request | Response>(part: T, maxBytes: number): T {
-  if (part.stream) return { ...part, message: each(part.message, maxBytes) };
-  if (leastSizeBytes(part.message) > maxBytes) throw tooLarge();
-  return part;
-}
-
-async function* each<T>(messages: AsyncIterable<T>, maxBytes: number): AsyncIterable<T> {
-  for await (const message of messages) {
-    if (leastSizeBytes(message) > maxBytes) throw tooLarge();
-    yield message;
-  }
+export function limited<T>(message: T, maxBytes: number): T {
+  if (leastSizeBytes(message) > maxBytes) throw tooLarge();
+  return message;
 }
 
 /** A lower bound of a message's size on the wire, at a fraction of the cost of writing it. */

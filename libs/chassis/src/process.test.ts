@@ -60,7 +60,6 @@ function clients(url: string) {
   const interceptors = clientInterceptors({
     service: "test",
     calls: { ...chassis.calls, max_attempts: 1 },
-    maxMessageBytes: chassis.server.max_message_bytes,
     tokens: openTokens(chassis.identity, systemClock),
     clock: systemClock,
   });

@@ -57,7 +57,7 @@ export async function runTogether(
   const host = openHost("together", services, options, opened);
   const admin = opened.use(await openAdmin(host, "together"));
   const handlers = new Map<DescMethod, Handle>();
-  const transport = inProcess(() => handlers);
+  const transport = inProcess(() => handlers, host.settings.server.max_message_bytes);
   const doors: [Service, Door][] = [];
   for (const service of services) {
     const door = await host.start(
@@ -150,5 +150,5 @@ function addressOf(host: Host, port: number): string {
 /** What is at the edge takes the world's tokens; its calls to itself carry ours. */
 function ownHandlers(host: Host, service: Service, door: Door): Transport {
   const handlers = host.handlersOf(service, door, host.tokens.identityFrom);
-  return inProcess(() => handlers);
+  return inProcess(() => handlers, host.settings.server.max_message_bytes);
 }

@@ -19,7 +19,6 @@ import { deadlines } from "./deadline.ts";
 import { codeName, faultOf, wireError } from "./faults.ts";
 import { type Identity, identityKey } from "./identity.ts";
 import type { Logger } from "./log.ts";
-import { responseLimit } from "./message-size.ts";
 import { counted } from "./counted.ts";
 import { serverRed } from "./metrics.ts";
 import { rpcName } from "./rpc-name.ts";
@@ -53,7 +52,6 @@ export function serverInterceptors(options: ServerOptions): readonly Interceptor
     roles,
     admitted(options.admission, options.begins),
     damagedRows(options.service, options.log),
-    responseLimit(options.settings.max_message_bytes),
     validation,
   ];
 }

@@ -119,6 +119,8 @@ function activeSpanStarter(startSpan: Tracer["startSpan"]): Tracer["startActiveS
     const [options, ctx] = rest.slice(0, -1) as [SpanOptions?, Context?];
     const parent = ctx ?? context.active();
     const span = startSpan(name, options, parent);
+    // Nobody records: it has its parent's ids, which whoever asks for the current span then finds.
+    if (!ctx && span.spanContext() === trace.getSpanContext(parent)) return run(span);
     return context.with(trace.setSpan(parent, span), () => run(span));
   };
 }

@@ -46,8 +46,9 @@ export function throttled({ service, clock }: ThrottledOptions): Interceptor {
 
   function latelyOf(key: string): Lately {
     const atMs = clock.monotonicMs();
-    const lately = known.get(key) ?? { sent: 0, served: 0, refused: 0, atMs, retryAfterMs: 0 };
-    fade(lately, atMs);
+    const found = known.get(key);
+    if (found) return faded(found, atMs);
+    const lately = { sent: 0, served: 0, refused: 0, atMs, retryAfterMs: 0 };
     known.set(key, lately);
     return lately;
   }
@@ -75,12 +76,13 @@ export function throttled({ service, clock }: ThrottledOptions): Interceptor {
   });
 }
 
-function fade(lately: Lately, nowMs: number): void {
+function faded(lately: Lately, nowMs: number): Lately {
   const left = 0.5 ** ((nowMs - lately.atMs) / halfLifeMs);
   lately.sent *= left;
   lately.served *= left;
   lately.refused *= left;
   lately.atMs = nowMs;
+  return lately;
 }
 
 function refusal(service: string, retryAfterMs: number): Fault {

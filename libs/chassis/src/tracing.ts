@@ -4,6 +4,7 @@ import {
   context,
   ROOT_CONTEXT,
   type Span,
+  type SpanContext,
   SpanKind,
   SpanStatusCode,
   trace,
@@ -23,12 +24,12 @@ export function currentTraceId(): string | undefined {
 
 /** The current span for an event's header, in the W3C format; undefined outside of any. */
 export function traceparent(): string | undefined {
-  return traceparentOf(context.active());
+  const found = trace.getSpanContext(context.active());
+  return found && traceparentOf(found);
 }
 
-export function traceparentOf(ctx: Context): string | undefined {
-  const found = trace.getSpanContext(ctx);
-  return found && `00-${found.traceId}-${found.spanId}-0${found.traceFlags & 1}`;
+export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
+  return `00-${traceId}-${spanId}-0${traceFlags & 1}`;
 }
 
 /** The context with the span that the header names as its parent, if it names one. */

@@ -3,25 +3,20 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import type { Interceptor } from "@connectrpc/connect";
 import { Fault } from "@soldier/kernel/fault";
+import { mapped } from "./around.ts";
 
 const validator = createValidator();
 
 /** Holds the contract's rules for requests; every bad field is named at once. */
 export const validation: Interceptor = (next) => (req) => {
-  if (req.stream) return next({ ...req, message: eachValid(req.method.input, req.message) });
-  requireValid(req.method.input, req.message);
+  const valid = <T extends Message>(message: T): T => {
+    requireValid(req.method.input, message);
+    return message;
+  };
+  if (req.stream) return next({ ...req, message: mapped(req.message, valid) });
+  valid(req.message);
   return next(req);
 };
-
-async function* eachValid<T extends Message>(
-  schema: DescMessage,
-  messages: AsyncIterable<T>,
-): AsyncIterable<T> {
-  for await (const message of messages) {
-    requireValid(schema, message);
-    yield message;
-  }
-}
 
 /** Throws the Fault "invalid" with each field that breaks a rule of the contract. */
 export function requireValid(schema: DescMessage, message: Message): void {
