@@ -1,7 +1,10 @@
+import type { DescField } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
+import { TurnCommittedSchema, TurnToldSchema } from "@soldier/proto/events/v1/events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { messageOf, newEvent, parseSubject, subjectOf, topic } from "./event.ts";
+import { turnCommittedTopic, turnToldTopic } from "./topics.ts";
 
 describe("an event", () => {
   const renamed = topic("thing.renamed", StringValueSchema);
@@ -16,6 +19,17 @@ describe("an event", () => {
   it("says so when its bytes are not its topic's message", () => {
     const event = { ...newEvent(renamed, "acme", {}, new Date(0)), payload: new Uint8Array([7]) };
     expect(() => messageOf(renamed, event)).toThrow(`event ${event.id} on thing.renamed is no`);
+  });
+
+  it("of a committed turn is told without its record, and with all else", () => {
+    const numbers = (fields: readonly DescField[]) =>
+      fields.map(({ number, name }) => [number, name]);
+    expect(numbers(TurnToldSchema.fields)).toEqual(
+      numbers(TurnCommittedSchema.fields.filter(({ name }) => name !== "record")),
+    );
+    const whole = { customerId: "c-1", turn: { id: "t-1" }, record: { replyText: "yes" } };
+    const told = messageOf(turnToldTopic, newEvent(turnCommittedTopic, "acme", whole, new Date(0)));
+    expect(told).toMatchObject({ customerId: "c-1", turn: { id: "t-1" } });
   });
 
   it("names topics by two words", () => {

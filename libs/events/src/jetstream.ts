@@ -147,6 +147,8 @@ export async function connected(settings: EventsSettings): Promise<NatsConnectio
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
     pingInterval: 10_000,
+    // Else each publication makes errors beforehand, for their stacks.
+    noAsyncTraces: true,
   };
   try {
     return await connect(options);

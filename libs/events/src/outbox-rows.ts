@@ -86,17 +86,20 @@ export interface Receipted {
   readonly receipt: Receipt;
 }
 
-/** Up to `rowsMax` published rows with a receipt, the latest first, before the given one. */
+/** Up to `rowsMax` published rows with a receipt: the latest first, before a place, or the oldest first, from one on. */
 export async function readReceipts(
   sql: Sql,
   rowsMax: number,
-  before?: string,
+  place: { readonly before: string | undefined } | { readonly from: string },
 ): Promise<readonly Receipted[]> {
+  const part =
+    "from" in place
+      ? sql`seq >= ${place.from}::bigint order by seq`
+      : sql`seq < ${place.before ?? seqMax}::bigint order by seq desc`;
   const rows = await sql<{ seq: string; id: string; log: string; position: string }[]>`
     select seq, id, receipt_log as log, receipt_position as position from outbox
-    where published_at is not null and receipt_log is not null
-      and (${before ?? null}::bigint is null or seq < ${before ?? null}::bigint)
-    order by seq desc limit ${rowsMax}`;
+    where published_at is not null and receipt_log is not null and ${part}
+    limit ${rowsMax}`;
   return rows.map(({ seq, id, log, position }) => ({
     seq,
     eventId: id,
@@ -104,12 +107,20 @@ export async function readReceipts(
   }));
 }
 
-/** Makes published rows wait for a relay again. */
-export async function unpublish(sql: Sql, seqs: readonly string[]): Promise<void> {
+const seqMax = "9223372036854775807";
+
+/** Makes published rows wait for a relay again; but not one that another relay has published anew since it was read. */
+export async function unpublish(sql: Sql, rows: readonly Receipted[]): Promise<void> {
   await sql`
     update outbox set published_at = null, next_attempt_at = now(),
       receipt_log = null, receipt_position = null
-    where seq = any(${[...seqs]}::bigint[]) and published_at is not null`;
+    from unnest(
+      ${rows.map(({ seq }) => seq)}::bigint[],
+      ${rows.map(({ receipt }) => receipt.log)}::text[],
+      ${rows.map(({ receipt }) => receipt.position)}::bigint[]
+    ) as lost (seq, log, position)
+    where outbox.seq = lost.seq and published_at is not null
+      and receipt_log = lost.log and receipt_position = lost.position`;
 }
 
 /** Ends the claim; the row is due again after the delay. */

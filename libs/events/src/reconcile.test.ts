@@ -10,6 +10,7 @@ import type { EventBus } from "./bus.ts";
 import { anEvent } from "./event-bus.contract.ts";
 import { openBus } from "./open-bus.ts";
 import { addToOutbox, outboxMigrations } from "./outbox.ts";
+import { claim } from "./outbox-rows.ts";
 import { publishLostAgain } from "./reconcile.ts";
 import { startRelay } from "./relay.ts";
 import { keeping, removeStreams } from "./testing.ts";
@@ -99,9 +100,70 @@ describeOn("what a broker has lost", backends, (backend) => {
     await commit(10);
     relayTo(broker.bus);
     await expect.poll(unpublished).toBe(0);
-    expect(await publishLostAgain(sql, broker.bus)).toBe(0);
+    expect(await publishLostAgain(sql, broker.bus, new AbortController().signal)).toBe(0);
     expect(await unpublished()).toBe(0);
   });
+
+  it("is published again the last first, and the rest a second's worth at a time, by whoever is left", async () => {
+    const broker = forgetfulBus();
+    const ids = await commit(1_300);
+    const relay = relayTo(broker.bus);
+    await expect.poll(unpublished, { timeout: 10_000 }).toBe(0);
+    await relay[Symbol.asyncDispose]();
+    broker.beginAnew();
+    const waiting = async () => {
+      const rows = await sql<{ id: string }[]>`
+        select id from outbox where published_at is null order by seq`;
+      return rows.map(({ id }) => id);
+    };
+    const dying = new AbortController();
+    const dies = async () => dying.abort();
+    await expect(publishLostAgain(sql, broker.bus, dying.signal, dies)).rejects.toThrow("aborted");
+    expect(await waiting()).toEqual([...ids.slice(0, 250), ...ids.slice(800)]);
+    relayTo(broker.bus);
+    await expect.poll(() => broker.lacks(ids), { timeout: 10_000 }).toEqual([]);
+  });
+
+  /** As a relay does that looks for nothing lost. */
+  async function publishAll(bus: EventBus): Promise<void> {
+    for (let rows = await claim(sql, 500, 60_000); rows.length > 0;) {
+      const done = [];
+      for (const { seq, event } of rows) done.push({ seq, receipt: await bus.publish(event) });
+      rows = await claim(sql, 500, 60_000, done);
+    }
+  }
+
+  it.each([
+    { kept: 400, grown: 0 },
+    { kept: 400, grown: 250 },
+    { kept: 400, grown: 700 },
+    { kept: 400, grown: 1_100 },
+    { kept: 1_000, grown: 40 },
+    { kept: 1_000, grown: 600 },
+  ])(
+    "is found where some was given back: $kept of 1300 held, $grown came since",
+    async ({ kept, grown }) => {
+      const broker = forgetfulBus();
+      const ids = [...(await commit(1_300))];
+      await publishAll(broker.bus);
+      broker.loseFrom(kept);
+      ids.push(...(await commit(grown)));
+      await publishAll(broker.bus);
+      for (const diesAfter of [0, 1, 2]) {
+        const dying = new AbortController();
+        let pauses = 0;
+        const dies = async () => {
+          if (pauses++ === diesAfter) dying.abort();
+        };
+        await publishLostAgain(sql, broker.bus, dying.signal, dies).catch(() => {});
+        await publishAll(broker.bus);
+      }
+      await publishLostAgain(sql, broker.bus, new AbortController().signal, async () => {});
+      await publishAll(broker.bus);
+      expect(broker.lacks(ids)).toHaveLength(0);
+      expect(await publishLostAgain(sql, broker.bus, new AbortController().signal)).toBe(0);
+    },
+  );
 });
 
 const [embedded] = backends;

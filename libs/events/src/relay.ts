@@ -46,6 +46,8 @@ const inFlightMax = 256;
 const retryMaxMs = 300_000;
 /** Longest that a published row waits for its mark, while all is well. */
 const markWithinMs = 50;
+/** After a look that has found all there is: what is committed meanwhile is taken together by the next. */
+const restMs = 50;
 /** For a broker or a database that is away: it isn't the row's fault, so the delay doesn't grow. */
 const awayDelayMs = 1_000;
 /** After so many refusals in a row the broker is away, and is asked for so many rows at a time. */
@@ -90,8 +92,10 @@ export function startRelay(options: RelayOptions): Relay {
       if (away) await pause(awayDelayMs);
       const room = (away ? awayAfter : inFlightMax) - sending.size;
       const rows = room > 0 || toMark.size > 0 ? await claimed(Math.max(0, room)) : [];
-      for (const row of rows) start(row);
-      if (room <= 0 || rows.length < room) await pokedOrPolled();
+      if (rows.length > 0) startAll(rows);
+      if (room > 0 && rows.length === room) continue;
+      if (room > 0) await pause(restMs);
+      await pokedOrPolled();
     }
   }
 
@@ -116,9 +120,14 @@ export function startRelay(options: RelayOptions): Relay {
     clearTimeout(timer);
   }
 
-  function start(row: OutboxRow): void {
+  function startAll(rows: readonly OutboxRow[]): void {
+    const patience = AbortSignal.any([AbortSignal.timeout(publishTimeoutMs), givingUp.signal]);
+    for (const row of rows) start(row, patience);
+  }
+
+  function start(row: OutboxRow, patience: AbortSignal): void {
     claims.set(row.seq, performance.now());
-    const work = send(row);
+    const work = send(row, patience);
     sending.add(work);
     void work.finally(() => {
       if (sending.size >= inFlightMax / 2) poked.resolve(); // there may be more than there was room for
@@ -127,11 +136,10 @@ export function startRelay(options: RelayOptions): Relay {
     });
   }
 
-  async function send(row: OutboxRow): Promise<void> {
+  async function send(row: OutboxRow, patience: AbortSignal): Promise<void> {
     let receipt: Receipt | undefined;
     try {
-      const patience = AbortSignal.timeout(publishTimeoutMs);
-      receipt = await bus.publish(row.event, AbortSignal.any([patience, givingUp.signal]));
+      receipt = await bus.publish(row.event, patience);
     } catch (error) {
       return await putBack(row, error);
     }
@@ -184,12 +192,15 @@ export function startRelay(options: RelayOptions): Relay {
     }
   }
 
+  const isClosing = () => closing.signal.aborted;
+
   /** Every so often, until closed; a failure is logged and the next time comes. */
   async function regularly(everyMs: number, what: string, work: () => Promise<void>) {
     while (!closing.signal.aborted) {
       try {
         await work();
       } catch (error) {
+        if (isClosing()) return; // given up for that
         log.warn({ outbox: name, err: error }, what);
       }
       await pause(everyMs);
@@ -208,7 +219,7 @@ export function startRelay(options: RelayOptions): Relay {
   async function reconcile(): Promise<void> {
     const returns = bus.returns();
     if (returns === reconciledAt) return;
-    const count = await publishLostAgain(sql, bus);
+    const count = await publishLostAgain(sql, bus, closing.signal);
     reconciledAt = returns;
     if (count === 0) return;
     republished.inc({ outbox: name }, count);

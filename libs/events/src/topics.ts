@@ -4,11 +4,15 @@ import {
   ProfileErasedSchema,
   SessionClosedSchema,
   TurnCommittedSchema,
+  TurnToldSchema,
 } from "@soldier/proto/events/v1/events";
 import { topic } from "./event.ts";
 
 /** A turn became real. Followed by audit, memory and profile. */
 export const turnCommittedTopic = topic("turn.committed", TurnCommittedSchema);
+
+/** The same without its record, for followers that need none: to read that is most of their work. */
+export const turnToldTopic = topic(turnCommittedTopic.name, TurnToldSchema);
 
 /** A conversation ended. */
 export const sessionClosedTopic = topic("session.closed", SessionClosedSchema);

@@ -24,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file soldier/events/v1/events.proto.
  */
 export const file_soldier_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Ch5zb2xkaWVyL2V2ZW50cy92MS9ldmVudHMucHJvdG8SEXNvbGRpZXIuZXZlbnRzLnYxIogCCg1UdXJuQ29tbWl0dGVkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIrCgdjaGFubmVsGAQgASgOMhouc29sZGllci5jb21tb24udjEuQ2hhbm5lbBImCgR0dXJuGAUgASgLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm4SLAoGcmVjb3JkGAYgASgLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkEjoKEGV4dHJhY3RlZF9maWVsZHMYByADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLkV4dHJhY3RlZEZpZWxkIlAKDVNlc3Npb25DbG9zZWQSEQoJdGVuYW50X2lkGAEgASgJEiwKB3Nlc3Npb24YAiABKAsyGy5zb2xkaWVyLnNlc3Npb24udjEuU2Vzc2lvbiKBAgoPQ29uZmlnUHVibGlzaGVkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgphZ2VudF9zbHVnGAMgASgJEg8KB3ZlcnNpb24YBCABKAMSMAoMcHVibGlzaGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI+ChFmaWVsZF9kZWZpbml0aW9ucxgGIAEoCzIjLnNvbGRpZXIuZXZlbnRzLnYxLkZpZWxkRGVmaW5pdGlvbnMSHQoQbWVtb3J5X2tlZXBfZGF5cxgHIAEoBUgAiAEBQhMKEV9tZW1vcnlfa2VlcF9kYXlzIksKEEZpZWxkRGVmaW5pdGlvbnMSNwoLZGVmaW5pdGlvbnMYASADKAsyIi5zb2xkaWVyLmNvbmZpZy52MS5GaWVsZERlZmluaXRpb24iPAoNQXVkaXRSZWNvcmRlZBIrCgVldmVudBgBIAEoCzIcLnNvbGRpZXIuYXVkaXQudjEuQXVkaXRFdmVudCJnCg1Qcm9maWxlRXJhc2VkEhEKCXRlbmFudF9pZBgBIAEoCRIUCgxjdXN0b21lcl9pZHMYAiADKAkSLQoJZXJhc2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_soldier_audit_v1_audit_service, file_soldier_audit_v1_turn_record, file_soldier_common_v1_resource, file_soldier_config_v1_tool, file_soldier_session_v1_session]);
+  fileDesc("Ch5zb2xkaWVyL2V2ZW50cy92MS9ldmVudHMucHJvdG8SEXNvbGRpZXIuZXZlbnRzLnYxIogCCg1UdXJuQ29tbWl0dGVkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRITCgtjdXN0b21lcl9pZBgDIAEoCRIrCgdjaGFubmVsGAQgASgOMhouc29sZGllci5jb21tb24udjEuQ2hhbm5lbBImCgR0dXJuGAUgASgLMhguc29sZGllci5zZXNzaW9uLnYxLlR1cm4SLAoGcmVjb3JkGAYgASgLMhwuc29sZGllci5hdWRpdC52MS5UdXJuUmVjb3JkEjoKEGV4dHJhY3RlZF9maWVsZHMYByADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLkV4dHJhY3RlZEZpZWxkItsBCghUdXJuVG9sZBIRCgl0ZW5hbnRfaWQYASABKAkSEAoIYWdlbnRfaWQYAiABKAkSEwoLY3VzdG9tZXJfaWQYAyABKAkSKwoHY2hhbm5lbBgEIAEoDjIaLnNvbGRpZXIuY29tbW9uLnYxLkNoYW5uZWwSJgoEdHVybhgFIAEoCzIYLnNvbGRpZXIuc2Vzc2lvbi52MS5UdXJuEjoKEGV4dHJhY3RlZF9maWVsZHMYByADKAsyIC5zb2xkaWVyLmF1ZGl0LnYxLkV4dHJhY3RlZEZpZWxkSgQIBhAHIlAKDVNlc3Npb25DbG9zZWQSEQoJdGVuYW50X2lkGAEgASgJEiwKB3Nlc3Npb24YAiABKAsyGy5zb2xkaWVyLnNlc3Npb24udjEuU2Vzc2lvbiKBAgoPQ29uZmlnUHVibGlzaGVkEhEKCXRlbmFudF9pZBgBIAEoCRIQCghhZ2VudF9pZBgCIAEoCRISCgphZ2VudF9zbHVnGAMgASgJEg8KB3ZlcnNpb24YBCABKAMSMAoMcHVibGlzaGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI+ChFmaWVsZF9kZWZpbml0aW9ucxgGIAEoCzIjLnNvbGRpZXIuZXZlbnRzLnYxLkZpZWxkRGVmaW5pdGlvbnMSHQoQbWVtb3J5X2tlZXBfZGF5cxgHIAEoBUgAiAEBQhMKEV9tZW1vcnlfa2VlcF9kYXlzIksKEEZpZWxkRGVmaW5pdGlvbnMSNwoLZGVmaW5pdGlvbnMYASADKAsyIi5zb2xkaWVyLmNvbmZpZy52MS5GaWVsZERlZmluaXRpb24iPAoNQXVkaXRSZWNvcmRlZBIrCgVldmVudBgBIAEoCzIcLnNvbGRpZXIuYXVkaXQudjEuQXVkaXRFdmVudCJnCg1Qcm9maWxlRXJhc2VkEhEKCXRlbmFudF9pZBgBIAEoCRIUCgxjdXN0b21lcl9pZHMYAiADKAkSLQoJZXJhc2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_soldier_audit_v1_audit_service, file_soldier_audit_v1_turn_record, file_soldier_common_v1_resource, file_soldier_config_v1_tool, file_soldier_session_v1_session]);
 
 /**
  * TurnCommitted: turn.committed. A turn became real. Followed by audit, memory, profile and webhooks.
@@ -90,6 +90,62 @@ export const TurnCommittedSchema: GenMessage<TurnCommitted> = /*@__PURE__*/
   messageDesc(file_soldier_events_v1_events, 0);
 
 /**
+ * TurnTold: turn.committed, as it is read by who has no need of the record, nearly all of its bytes.
+ *
+ * @generated from message soldier.events.v1.TurnTold
+ */
+export type TurnTold = Message<"soldier.events.v1.TurnTold"> & {
+  /**
+   * Owner.
+   *
+   * @generated from field: string tenant_id = 1;
+   */
+  tenantId: string;
+
+  /**
+   * The agent.
+   *
+   * @generated from field: string agent_id = 2;
+   */
+  agentId: string;
+
+  /**
+   * The customer.
+   *
+   * @generated from field: string customer_id = 3;
+   */
+  customerId: string;
+
+  /**
+   * By which channel.
+   *
+   * @generated from field: soldier.common.v1.Channel channel = 4;
+   */
+  channel: Channel;
+
+  /**
+   * The turn as stored.
+   *
+   * @generated from field: soldier.session.v1.Turn turn = 5;
+   */
+  turn?: Turn | undefined;
+
+  /**
+   * Found in the conversation, for the profile.
+   *
+   * @generated from field: repeated soldier.audit.v1.ExtractedField extracted_fields = 7;
+   */
+  extractedFields: ExtractedField[];
+};
+
+/**
+ * Describes the message soldier.events.v1.TurnTold.
+ * Use `create(TurnToldSchema)` to create a new message.
+ */
+export const TurnToldSchema: GenMessage<TurnTold> = /*@__PURE__*/
+  messageDesc(file_soldier_events_v1_events, 1);
+
+/**
  * SessionClosed: session.closed. A conversation ended.
  *
  * @generated from message soldier.events.v1.SessionClosed
@@ -115,7 +171,7 @@ export type SessionClosed = Message<"soldier.events.v1.SessionClosed"> & {
  * Use `create(SessionClosedSchema)` to create a new message.
  */
 export const SessionClosedSchema: GenMessage<SessionClosed> = /*@__PURE__*/
-  messageDesc(file_soldier_events_v1_events, 1);
+  messageDesc(file_soldier_events_v1_events, 2);
 
 /**
  * ConfigPublished: config.published. Another version of an agent is live.
@@ -179,7 +235,7 @@ export type ConfigPublished = Message<"soldier.events.v1.ConfigPublished"> & {
  * Use `create(ConfigPublishedSchema)` to create a new message.
  */
 export const ConfigPublishedSchema: GenMessage<ConfigPublished> = /*@__PURE__*/
-  messageDesc(file_soldier_events_v1_events, 2);
+  messageDesc(file_soldier_events_v1_events, 3);
 
 /**
  * FieldDefinitions are the fields of an agent's version.
@@ -200,7 +256,7 @@ export type FieldDefinitions = Message<"soldier.events.v1.FieldDefinitions"> & {
  * Use `create(FieldDefinitionsSchema)` to create a new message.
  */
 export const FieldDefinitionsSchema: GenMessage<FieldDefinitions> = /*@__PURE__*/
-  messageDesc(file_soldier_events_v1_events, 3);
+  messageDesc(file_soldier_events_v1_events, 4);
 
 /**
  * AuditRecorded: audit.event. Something was done that is worth auditing.
@@ -221,7 +277,7 @@ export type AuditRecorded = Message<"soldier.events.v1.AuditRecorded"> & {
  * Use `create(AuditRecordedSchema)` to create a new message.
  */
 export const AuditRecordedSchema: GenMessage<AuditRecorded> = /*@__PURE__*/
-  messageDesc(file_soldier_events_v1_events, 4);
+  messageDesc(file_soldier_events_v1_events, 5);
 
 /**
  * ProfileErased: profile.erased. A customer is gone; whoever holds anything of the customer removes it.
@@ -256,5 +312,5 @@ export type ProfileErased = Message<"soldier.events.v1.ProfileErased"> & {
  * Use `create(ProfileErasedSchema)` to create a new message.
  */
 export const ProfileErasedSchema: GenMessage<ProfileErased> = /*@__PURE__*/
-  messageDesc(file_soldier_events_v1_events, 5);
+  messageDesc(file_soldier_events_v1_events, 6);
 
