@@ -1,15 +1,15 @@
-import { clone } from "@bufbuild/protobuf";
 import { Scope } from "@soldier/proto/config/v1/rule";
 import type { FieldRequirement, Step } from "@soldier/proto/config/v1/scenario";
 import type { Tool } from "@soldier/proto/config/v1/tool";
 import type { CustomerProfile } from "@soldier/proto/profile/v1/profile";
-import { type SessionState, SessionStateSchema } from "@soldier/proto/session/v1/session";
+import type { SessionState } from "@soldier/proto/session/v1/session";
 import type { CompiledBundle } from "./compiled-bundle.ts";
 import { bindingsOf } from "./expressions.ts";
 import type { FoundField } from "./fields.ts";
 import { isRecord, type Json, valueOf } from "./json.ts";
 import type { KnownValues } from "./known-values.ts";
 import type { Navigation, NavigationGround, ToolsOfStep } from "./navigation-question.ts";
+import { copied } from "./session-state.ts";
 import { overlaps } from "./tool-plan.ts";
 import { dependsOn } from "./tool-results.ts";
 import { movedTo } from "./turn-values.ts";
@@ -92,7 +92,7 @@ export function failureOf(result: Json | undefined): string | undefined {
 /** The state with what the customer gave for fields. */
 export function withFields(state: SessionState, found: readonly FoundField[]): SessionState {
   if (found.length === 0) return state;
-  const next = clone(SessionStateSchema, state);
+  const next = copied(state);
   for (const { name, value } of found) next.fields[name] = valueOf(value);
   return next;
 }
@@ -103,7 +103,7 @@ export function arrivedAt(
   navigation: Navigation,
   bundle: CompiledBundle,
 ): SessionState {
-  const next = clone(SessionStateSchema, state);
+  const next = copied(state);
   if (navigation.position) next.position = navigation.position;
   else delete next.position;
   next.visits = [...navigation.visits];

@@ -1,14 +1,14 @@
-import { clone, create } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { type Rule, RuleApplication } from "@soldier/proto/config/v1/rule";
 import {
   type Awaited,
   RuleFiresSchema,
   type SessionState,
-  SessionStateSchema,
 } from "@soldier/proto/session/v1/session";
 import type { RuleCandidate } from "./candidates.ts";
 import { isTransient } from "./directives.ts";
 import { scoreOf } from "./rule-scores.ts";
+import { copied } from "./session-state.ts";
 
 /** What a turn leaves to the next. */
 export interface TurnEnd {
@@ -23,7 +23,7 @@ export interface TurnEnd {
 /** The state that the next turn begins with: fires counted, one-shots remembered, questions noted. */
 export function nextState(end: TurnEnd): SessionState {
   const { state, turnNumber, awaited } = end;
-  const next = clone(SessionStateSchema, state);
+  const next = copied(state);
   const held = new Set(end.rules.filter((each) => each.held).map(({ rule }) => rule.id));
   const applied = end.applied.filter((rule) => !isTransient(rule) && !held.has(rule.id));
   for (const { id } of applied) {

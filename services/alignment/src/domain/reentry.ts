@@ -1,12 +1,7 @@
-import { clone } from "@bufbuild/protobuf";
-import {
-  type SessionState,
-  SessionStateSchema,
-  type StepVisit,
-  VisitReason,
-} from "@soldier/proto/session/v1/session";
+import { type SessionState, type StepVisit, VisitReason } from "@soldier/proto/session/v1/session";
 import type { CompiledBundle } from "./compiled-bundle.ts";
 import type { Navigation } from "./navigation-question.ts";
+import { copied } from "./session-state.ts";
 
 /**
  * The fields that a scenario which begins anew has collected in its last run: they were about that run,
@@ -45,7 +40,7 @@ const turnsApart = 1_000;
 
 export function withoutFields(state: SessionState, names: readonly string[]): SessionState {
   if (names.length === 0) return state;
-  const next = clone(SessionStateSchema, state);
+  const next = copied(state);
   for (const name of names) delete next.fields[name];
   return next;
 }

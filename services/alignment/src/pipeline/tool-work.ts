@@ -1,14 +1,15 @@
-import { clone, create } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { VariableRecord } from "@soldier/proto/audit/v1/turn_record";
 import type { Step as ScenarioStep } from "@soldier/proto/config/v1/scenario";
 import type { Tool } from "@soldier/proto/config/v1/tool";
-import { AwaitedSchema, SessionStateSchema, VisitReason } from "@soldier/proto/session/v1/session";
+import { AwaitedSchema, VisitReason } from "@soldier/proto/session/v1/session";
 import { valueOf } from "../domain/json.ts";
 import { namesInUse } from "../domain/names-in-use.ts";
 import { arrivedAt, failureOf, groundOf, knownAt } from "../domain/navigating.ts";
 import { goOn } from "../domain/navigation.ts";
 import type { Navigation } from "../domain/navigation-question.ts";
 import { compareRules } from "../domain/rule-order.ts";
+import { copied } from "../domain/session-state.ts";
 import { askFor } from "../domain/tool-arguments.ts";
 import { type PlannedCall, plannedCalls, type Refusal } from "../domain/tool-plan.ts";
 import { dependsOn } from "../domain/tool-results.ts";
@@ -73,7 +74,7 @@ export class ToolWork {
   private navigation: Navigation;
 
   constructor(turn: Pick<Turn, ToolNeeds>, means: Means, signal: AbortSignal) {
-    const state = clone(SessionStateSchema, turn.state);
+    const state = copied(turn.state);
     // What was awaited has been answered by this message, or it is asked for again.
     delete state.awaited;
     this.turn = turn;

@@ -37,7 +37,7 @@ export class TurnRecorder {
   private readonly modelCalls: ModelCallRecord[] = [];
   private readonly spent: ModelCallRecord[] = [];
   private modelCallDepth = 0;
-  private facts: RecordFacts = {};
+  private readonly facts: RecordFacts = {};
   private outsideMs = 0;
 
   constructor(clock: Clock) {
@@ -50,7 +50,7 @@ export class TurnRecorder {
     this.modelCallDepth += part.modelCallDepth ?? modelCalls.length;
     this.steps.push(create(StepRecordSchema, { name, durationMs, skipped, degraded }));
     if (degraded) this.degradations.push(`${name}: ${degraded}`);
-    this.facts = { ...this.facts, ...facts };
+    Object.assign(this.facts, facts);
     this.modelCalls.push(...modelCalls);
     this.outsideMs += outsideMs;
   }

@@ -37,9 +37,11 @@ export async function* processTurn(
   const events = new EventQueue();
   const leaving = new AbortController();
   const running = run();
+  const close = () => events.close();
+  running.then(close, close);
   let over = false;
   try {
-    yield* events.until(running);
+    for (let event = await events.next(); event; event = await events.next()) yield event;
     await running;
     over = true;
   } finally {
@@ -111,6 +113,7 @@ function incomingOf(req: ProcessTurnRequest, tenantId: string): Incoming {
 /** Events between the turn that makes them and the stream that carries them off. */
 class EventQueue implements Outlet {
   private readonly waiting: TurnEvent[] = [];
+  private closed = false;
   private wake: () => void = () => {};
 
   started(turn: { sessionId: string; turnId: string; turnNumber: number }): void {
@@ -126,23 +129,18 @@ class EventQueue implements Outlet {
     this.put({ event: { case: "completed", value } });
   }
 
-  /** Every event until the work is over, however it ends. */
-  async *until(work: Promise<void>): AsyncGenerator<TurnEvent> {
-    const state = { over: false };
-    const ended = () => {
-      state.over = true;
-      this.wake();
-    };
-    work.then(ended, ended);
-    for (;;) {
-      const next = this.waiting.shift();
-      if (next) yield next;
-      else if (state.over) return;
-      else
-        await new Promise<void>((resolve) => {
-          this.wake = resolve;
-        });
-    }
+  /** The next one, when there is one; undefined when there will be none. */
+  async next(): Promise<TurnEvent | undefined> {
+    while (this.waiting.length === 0 && !this.closed)
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    return this.waiting.shift();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.wake();
   }
 
   private put(event: TurnEvent): void {

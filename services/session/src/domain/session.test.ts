@@ -11,7 +11,7 @@ import {
   VisitReason,
 } from "@soldier/proto/session/v1/session";
 import { describe, expect, it } from "vitest";
-import { bounded, closed, deleted, overridden, statusSeen } from "./session.ts";
+import { closed, deleted, overridden, stateBytes, statusSeen, trimmed } from "./session.ts";
 
 const noon = new Date("2026-11-20T12:00:00Z");
 const later = (ms: number) => new Date(noon.getTime() + ms);
@@ -52,10 +52,10 @@ describe("the status that callers see", () => {
   });
 });
 
-describe("a bounded state", () => {
+describe("a state", () => {
   it("keeps the last 50 visits", () => {
     const visits = Array.from({ length: 60 }, (_, turn) => ({ turn, stepId: `step-${turn}` }));
-    const kept = bounded(create(SessionStateSchema, { visits })).visits;
+    const kept = trimmed(create(SessionStateSchema, { visits })).visits;
     expect(kept).toHaveLength(50);
     expect(kept.map(({ turn }) => turn)).toEqual(visits.slice(10).map(({ turn }) => turn));
   });
@@ -63,8 +63,8 @@ describe("a bounded state", () => {
   it("is refused beyond 256 KiB", () => {
     const state = (length: number) =>
       create(SessionStateSchema, { appliedRuleIds: ["x".repeat(length)] });
-    expect(() => bounded(state(256 * 1024 - 10))).not.toThrow();
-    const refused = catching(() => bounded(state(256 * 1024)));
+    expect(() => stateBytes(state(256 * 1024 - 10))).not.toThrow();
+    const refused = catching(() => stateBytes(state(256 * 1024)));
     expect(refused.reason).toBe("STATE_TOO_LARGE");
     expect(refused.fields[0]?.field).toBe("state");
   });

@@ -30,15 +30,19 @@ export function statusSeen(
   return quietMs > idleAfterMs ? SessionStatus.IDLE : SessionStatus.ACTIVE;
 }
 
+/** The state with its oldest visits dropped when there are more than 50. */
+export function trimmed(state: SessionState): SessionState {
+  return { ...state, visits: state.visits.slice(-visitsMax) };
+}
+
 /**
- * The state with its oldest visits dropped when there are more than 50. Throws the Fault "invalid"
- * with STATE_TOO_LARGE when it takes more than 256 KiB: a state holds no history.
+ * The state as it is stored. Throws the Fault "invalid" with STATE_TOO_LARGE when it takes more than
+ * 256 KiB: a state holds no history.
  */
-export function bounded(state: SessionState): SessionState {
-  const kept = clone(SessionStateSchema, state);
-  kept.visits = state.visits.slice(-visitsMax);
-  const sizeBytes = toBinary(SessionStateSchema, kept).byteLength;
-  if (sizeBytes <= stateBytesMax) return kept;
+export function stateBytes(state: SessionState): Uint8Array {
+  const bytes = toBinary(SessionStateSchema, state);
+  const sizeBytes = bytes.byteLength;
+  if (sizeBytes <= stateBytesMax) return bytes;
   const text = `the session's state takes ${sizeBytes} bytes; it may take ${stateBytesMax}`;
   throw new Fault("invalid", text, {
     reason: "STATE_TOO_LARGE",
@@ -89,7 +93,8 @@ export function overridden(
       confidence: 1,
     }),
   );
-  next.state = bounded(state);
+  next.state = trimmed(state);
+  stateBytes(next.state);
   return next;
 }
 

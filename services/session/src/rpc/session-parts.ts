@@ -1,8 +1,7 @@
-import { clone } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { identityOf } from "@soldier/chassis/identity";
 import type { Clock } from "@soldier/kernel/clock";
-import { type Session, SessionSchema } from "@soldier/proto/session/v1/session";
+import type { Session } from "@soldier/proto/session/v1/session";
 import { statusSeen } from "../domain/session.ts";
 import type { SessionStore, Stored, Viewer } from "../store/session-store.ts";
 
@@ -26,7 +25,5 @@ export function viewerOf(ctx: Pick<HandlerContext, "values">): Viewer {
 
 /** The session as callers see it. */
 export function shown({ clock, idleAfterMs }: SessionParts, { session, leased }: Stored): Session {
-  const seen = clone(SessionSchema, session);
-  seen.status = statusSeen(session, leased, clock.now(), idleAfterMs);
-  return seen;
+  return { ...session, status: statusSeen(session, leased, clock.now(), idleAfterMs) };
 }

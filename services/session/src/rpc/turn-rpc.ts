@@ -1,20 +1,14 @@
-import { clone } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { isId } from "@soldier/kernel/ids";
-import {
-  type Lease,
-  SessionStatus,
-  type Turn,
-  TurnSchema,
-} from "@soldier/proto/session/v1/session";
+import { type Lease, SessionStatus, type Turn } from "@soldier/proto/session/v1/session";
 import {
   BeginTurnResult,
   type BeginTurnRequest,
   type CommitTurnRequest,
   type SessionService,
 } from "@soldier/proto/session/v1/session_service";
-import { bounded } from "../domain/session.ts";
+import { trimmed } from "../domain/session.ts";
 import type {
   Beginning,
   GivenLease,
@@ -99,7 +93,7 @@ export function turnRpc(
       const result = await store.commit(viewer.tenantId, {
         lease,
         expectedVersion: req.expectedVersion,
-        state: bounded(req.state),
+        state: trimmed(req.state),
         status: statusAfter(req.status),
         turn,
         event: turnCommitted(viewer, turn, req, now),
@@ -162,14 +156,16 @@ function targetOf({ target }: BeginTurnRequest): Beginning["target"] {
 /** The turn as it will be stored. */
 function turnOf(req: CommitTurnRequest, lease: HeldLease, now: Date): Turn {
   if (!req.turn) throw refusals.fieldInvalid("turn", "is missing");
-  const turn = clone(TurnSchema, req.turn);
-  if (turn.id && turn.id !== lease.turnId)
+  if (req.turn.id && req.turn.id !== lease.turnId)
     throw refusals.fieldInvalid("turn.id", "is not the turn that holds the lease");
-  turn.id = lease.turnId;
-  turn.sessionId = lease.sessionId;
-  turn.receivedAt ??= timestampFromDate(now);
-  turn.committedAt = timestampFromDate(now);
-  return turn;
+  const committedAt = timestampFromDate(now);
+  return {
+    ...req.turn,
+    id: lease.turnId,
+    sessionId: lease.sessionId,
+    receivedAt: req.turn.receivedAt ?? committedAt,
+    committedAt,
+  };
 }
 
 function usageOf({ usage }: Pick<CommitTurnRequest, "usage">): UsedToday | undefined {

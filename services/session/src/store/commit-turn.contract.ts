@@ -1,8 +1,8 @@
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { newId } from "@soldier/kernel/ids";
 import { Channel } from "@soldier/proto/common/v1/resource";
 import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
-import { SessionStatus } from "@soldier/proto/session/v1/session";
+import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { SessionStore } from "./session-store.ts";
 import { began, opened, type StoreUnderTest, turnOf } from "./testing/bench.ts";
@@ -88,6 +88,19 @@ export function commitTurnContract(given: () => StoreUnderTest): void {
       });
       expect(await under.told(viewer.tenantId)).toEqual([]);
       const right = commitOf(viewer, session, lease);
+      expect((await store.commit(viewer.tenantId, right)).kind).toBe("committed");
+    });
+
+    it("refuses a state that is too large, and keeps the lease", async () => {
+      const viewer = someone();
+      const { stored, lease } = await opened(store, viewer);
+      const state = create(SessionStateSchema, { appliedRuleIds: ["x".repeat(256 * 1024)] });
+      const large = commitOf(viewer, stored.session, lease, { state });
+      await expect(store.commit(viewer.tenantId, large)).rejects.toMatchObject({
+        reason: "STATE_TOO_LARGE",
+      });
+      expect(await under.told(viewer.tenantId)).toEqual([]);
+      const right = commitOf(viewer, stored.session, lease);
       expect((await store.commit(viewer.tenantId, right)).kind).toBe("committed");
     });
 

@@ -1,7 +1,7 @@
-import { toBinary } from "@bufbuild/protobuf";
 import { addToOutbox } from "@soldier/events/outbox";
-import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
+import { SessionStatus } from "@soldier/proto/session/v1/session";
 import postgres, { type ISql, type Sql } from "postgres";
+import { stateBytes } from "../domain/session.ts";
 import { type SessionRow, sessionFrom, stateFrom, turnBytes, turnFrom } from "./rows.ts";
 import type { Commit, Committed } from "./session-store.ts";
 import { spentToolCalls } from "./tool-calls.ts";
@@ -41,7 +41,7 @@ async function write(sql: ISql, tenantId: string, commit: Commit): Promise<Writt
     with moved as (
       update sessions set
         version = version + 1, turn_count = turn_count + 1,
-        state = ${toBinary(SessionStateSchema, state)}, status = ${status},
+        state = ${stateBytes(state)}, status = ${status},
         last_activity_at = ${now}, updated_at = ${now}, updated_before = updated_at,
         lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'
       where tenant_id = ${tenantId} and id = ${lease.sessionId} and deleted_at is null

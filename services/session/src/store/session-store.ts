@@ -218,7 +218,8 @@ export interface SessionStore {
   /**
    * Writes state, turn, events and usage and gives the lease back, all or nothing, if the lease is
    * still held and the version is the one expected. Repeated, it gives the turn as first stored. The
-   * turn's tool calls are forgotten, and with them those of lost turns that have no client's key.
+   * turn's tool calls are forgotten, and with them those of lost turns that have no client's key. Throws
+   * the Fault "invalid" for a state that is too large.
    */
   commit(tenantId: string, commit: Commit): Promise<Committed>;
   /**

@@ -1,10 +1,11 @@
-import { clone, create } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   type SessionState,
   SessionStateSchema,
   StepVisitSchema,
   VisitReason,
 } from "@soldier/proto/session/v1/session";
+import { copied } from "../../domain/session-state.ts";
 import type { Step } from "../step.ts";
 
 /**
@@ -13,7 +14,7 @@ import type { Step } from "../step.ts";
  */
 export function reconcile(): Step<"session" | "bundle" | "turnNumber", "state" | "reconciled"> {
   const stateOf = ({ state }: { state?: SessionState | undefined }) =>
-    state ? clone(SessionStateSchema, state) : create(SessionStateSchema);
+    state ? copied(state) : create(SessionStateSchema);
   return {
     name: "reconcile",
     async run({ session, bundle, turnNumber }) {
@@ -26,7 +27,7 @@ export function reconcile(): Step<"session" | "bundle" | "turnNumber", "state" |
       if (scenario) {
         const { version } = scenario.scenario;
         const isNew = version !== position.scenarioVersion;
-        position.scenarioVersion = version;
+        state.position = { ...position, scenarioVersion: version };
         if (scenario.steps.has(position.stepId)) {
           const kept = `the step is kept in version ${version} of its scenario`;
           return { state, reconciled: isNew ? kept : "" };
