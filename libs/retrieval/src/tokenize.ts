@@ -14,14 +14,13 @@ export function tokenize(text: string, options: TokenizeOptions = {}): string[] 
   const dropStopWords = options.dropStopWords ?? true;
   const plain = text.normalize("NFKC").toLowerCase().replaceAll("’", "'");
   const tokens: string[] = [];
-  for (const [word] of plain.matchAll(wordPattern)) {
-    if (unspaced.test(word)) {
-      tokens.push(...pairs(word));
-    } else {
-      const bare = word.replace(/'s$/, "");
-      if (dropStopWords && stopWords.has(bare)) continue;
-      tokens.push(asciiWord.test(bare) ? stemmer(bare) : bare);
-    }
+  for (const word of plain.match(wordPattern) ?? []) {
+    const bare = word.endsWith("'s") ? word.slice(0, -2) : word;
+    if (dropStopWords && stopWords.has(bare)) continue;
+    const stem = stems.get(bare);
+    if (stem !== undefined) tokens.push(stem);
+    else if (unspaced.test(word)) tokens.push(...pairs(word));
+    else tokens.push(remembered(bare));
   }
   return tokens;
 }
@@ -30,6 +29,19 @@ const wordPattern = /[\p{L}\p{N}\p{M}]+(?:'[\p{L}\p{M}]+)*/gu;
 const asciiWord = /^[a-z]+$/;
 const unspaced =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+
+/** Stems of the words seen last: the same few thousand make up most of all texts. */
+const stems = new Map<string, string>();
+const stemsMax = 20_000;
+const stemLettersMax = 40;
+
+function remembered(bare: string): string {
+  const stem = asciiWord.test(bare) ? stemmer(bare) : bare;
+  if (bare.length > stemLettersMax) return stem;
+  if (stems.size >= stemsMax) stems.clear();
+  stems.set(bare, stem);
+  return stem;
+}
 
 function pairs(run: string): string[] {
   const characters = Array.from(run);

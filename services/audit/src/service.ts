@@ -13,9 +13,10 @@ import { recordEvents, topics } from "./follow/record-events.ts";
 import { keepMonths } from "./follow/keep-months.ts";
 import { auditRpc } from "./rpc/audit-rpc.ts";
 import { ownSchema } from "./schema.ts";
+import { consumer } from "./store/add-turn-records.ts";
 import { postgresCustomerKeys } from "./store/customer-keys.ts";
 import { postgresMonths } from "./store/months.ts";
-import { consumer, postgresAuditStore } from "./store/postgres.ts";
+import { postgresAuditStore } from "./store/postgres.ts";
 
 /** The `[audit]` table. */
 const auditSettings = z.strictObject({
@@ -26,6 +27,8 @@ const auditSettings = z.strictObject({
 });
 
 const housekeepingMs = 6 * 3_600_000;
+/** Events that may be kept in one go. */
+const concurrency = 32;
 
 /** Owns what was recorded of turns and of everything else worth auditing. */
 export const audit = service({
@@ -61,7 +64,7 @@ export const audit = service({
     opened.use(startPruning({ service: "audit", tables, log }));
     const deadLetter = deadLettersInto(every);
     const bus = await openBus({ settings: settings.events, opened, log, deadLetter });
-    await bus.consume({ consumer, topics }, recordEvents(store, clock));
+    await bus.consume({ consumer, topics, concurrency }, recordEvents(store, clock));
     return { routes: [auditRpc(store, clock)] };
   },
 });

@@ -17,7 +17,7 @@ import {
 } from "./ingest/ingestion-metrics.ts";
 import { resolveEpisodes } from "./ingest/resolve-episodes.ts";
 import { sessionsAtRest } from "./ingest/sessions-at-rest.ts";
-import { startStage, type StageWorker, type StageWorkerOptions } from "./ingest/stage-worker.ts";
+import { startStage, type StageWorkerOptions } from "./ingest/stage-worker.ts";
 import type { IngestionBacklogs } from "./store/ingestion-backlogs.ts";
 import type { ResolutionStore } from "./store/resolution-store.ts";
 import type { SummaryStore } from "./store/summary-store.ts";
@@ -133,11 +133,11 @@ export function startIngestion(options: IngestionOptions): {
     batch: resolveBatch,
     timeoutMs: resolveTimeoutMs,
   });
-  const summarising = startSummarising(options, start);
+  // Not woken by news: nobody waits for a summary, and in a second's news many groups are looked at as one.
+  startSummarising(options, start);
   const begin = () => {
     embedding.poke();
     embeddingNext?.poke();
-    summarising?.poke();
   };
   if (settings.extraction === "off") return { poke: begin };
 
@@ -165,12 +165,12 @@ function startSummarising(
   { settings, backlogs, embedder, summariser, summaries }: IngestionOptions,
   start: (
     own: Pick<StageWorkerOptions<never>, "stage" | "backlog" | "work" | "batch" | "timeoutMs">,
-  ) => StageWorker,
-): StageWorker | undefined {
-  if (settings.summaries === "off") return undefined;
+  ) => void,
+): void {
+  if (settings.summaries === "off") return;
   const byWords = settings.summaries === "extractive" || summariser === undefined;
   const summarise = byWords ? byExtraction : byModel(summariser);
-  return start({
+  start({
     stage: "summarised",
     backlog: backlogs.summarised,
     work: summariseGroups(summaries, embedder, summarise),

@@ -5,6 +5,8 @@ import {
   nextEmbedderSettings,
   openEmbedder,
   openNextEmbedder,
+  openReranker,
+  rerankerSettings,
 } from "@soldier/ai/settings";
 import { service } from "@soldier/chassis/service";
 import { openBus } from "@soldier/events/open-bus";
@@ -16,6 +18,7 @@ import { openPostgres, pingPostgres, postgresSettings } from "@soldier/storage/p
 import { startPruning } from "@soldier/storage/pruning";
 import { everyTenantSql, tenantSql } from "@soldier/storage/tenant";
 import { z } from "zod";
+import { Fault } from "@soldier/kernel/fault";
 import { timeoutSignal } from "@soldier/kernel/timeout-signal";
 import { elsewhere } from "./erase/elsewhere.ts";
 import { eraser } from "./erase/erase.ts";
@@ -31,6 +34,7 @@ import { groupCache } from "./search/group-cache.ts";
 import { tenantGroups } from "./search/tenant-groups.ts";
 import { factFinder } from "./search/find-facts.ts";
 import { episodeSearcher } from "./search/search-episodes.ts";
+import { rerankedSearcher } from "./search/rerank-hits.ts";
 import { memorySearcher } from "./search/search-memory.ts";
 import { postgresFactFinds } from "./store/find-facts.ts";
 import { postgresSummaryFinds } from "./store/find-summaries.ts";
@@ -56,6 +60,7 @@ const memorySettings = z.strictObject({
   session_weight: weight,
   cache_bytes: z.int().min(1_000_000),
   tenant_wide_effort: z.int().min(10).max(1_000),
+  rerank_max: z.int().min(0).max(200),
   claims_end_max: z.int().min(0).max(100_000),
   claims_end_share: z.number().min(0).max(1),
   ...ingestionSettings,
@@ -80,6 +85,7 @@ export const memory = service({
     events: eventsSettings,
     embedder: embedderSettings,
     next_embedder: nextEmbedderSettings,
+    reranker: rerankerSettings,
     ...modelTables,
   },
   async start({ settings, call, opened, log, clock, ready }) {
@@ -122,6 +128,20 @@ export const memory = service({
       log,
       monotonicMs,
     });
+    const graph = observed("graph-store", postgresGraph(sql));
+    const memories = memorySearcher({
+      episodes: searcher,
+      facts: factFinder(observed("fact-finds", postgresFactFinds(sql)), graph),
+      summaries: postgresSummaryFinds(sql),
+      embedder,
+      weights: { vector: own.vector_weight, bm25: own.bm25_weight },
+    });
+    const reranker = openReranker(settings.reranker, embedder);
+    if (own.rerank_max > 0 && reranker.id === "none")
+      throw new Fault(
+        "precondition",
+        `memory.rerank_max is ${own.rerank_max}, but nobody is there to put hits in order: name a provider in [reranker], or set it to 0`,
+      );
     const limits = { factsMax: own.claims_end_max, shareMax: own.claims_end_share };
     const vectorsOf = {
       embedded: embedder.model,
@@ -166,7 +186,6 @@ export const memory = service({
     const bus = await openBus({ settings: settings.events, opened, log, deadLetter });
     await followTurns({ bus, consumer: consumerName, store, now, stored });
     const facts = observed("fact-store", postgresFactStore(sql));
-    const graph = observed("graph-store", postgresGraph(sql));
     const erasures = observed("erasure-store", postgresErasureStore(sql));
     const erasing = eraser({
       store: erasures,
@@ -210,13 +229,10 @@ export const memory = service({
           limits,
           erasures,
           eraser: erasing,
-          searcher: memorySearcher({
-            episodes: searcher,
-            facts: factFinder(observed("fact-finds", postgresFactFinds(sql)), graph),
-            summaries: postgresSummaryFinds(sql),
-            embedder,
-            weights: { vector: own.vector_weight, bm25: own.bm25_weight },
-          }),
+          searcher:
+            own.rerank_max > 0
+              ? rerankedSearcher(memories, { reranker, hitsMax: own.rerank_max, log })
+              : memories,
           everyGroup: latestGroups(sql, tenantWide),
           clock,
           stored,

@@ -1,4 +1,4 @@
-import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   ReplyRecordSchema,
   type TurnRecord,
@@ -14,19 +14,21 @@ export interface Parted {
 
 /** Takes what is personal out of a record: texts, what was understood, tool calls, words of checks. */
 export function parted(record: TurnRecord): Parted {
-  const rest = clone(TurnRecordSchema, record);
+  const { context, reply, ...others } = record;
   const personal = create(TurnRecordSchema, {
-    userText: rest.userText,
-    replyText: rest.replyText,
-    toolCalls: rest.toolCalls,
-    ...(rest.context && { context: rest.context }),
-    ...(rest.reply && { reply: create(ReplyRecordSchema, { checks: rest.reply.checks }) }),
+    userText: record.userText,
+    replyText: record.replyText,
+    toolCalls: record.toolCalls,
+    ...(context && { context }),
+    ...(reply && { reply: create(ReplyRecordSchema, { checks: reply.checks }) }),
   });
-  rest.userText = "";
-  rest.replyText = "";
-  rest.toolCalls = [];
-  delete rest.context;
-  if (rest.reply) rest.reply.checks = [];
+  const rest = {
+    ...others,
+    userText: "",
+    replyText: "",
+    toolCalls: [],
+    ...(reply && { reply: { ...reply, checks: [] } }),
+  };
   return { rest, personal: toBinary(TurnRecordSchema, personal) };
 }
 

@@ -1,4 +1,4 @@
-import { clone, create } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import type { TurnCommitted } from "@soldier/proto/events/v1/events";
@@ -10,20 +10,22 @@ import type { TurnCommitted } from "@soldier/proto/events/v1/events";
 export function recordOf(committed: TurnCommitted): TurnRecord | undefined {
   const { tenantId, agentId, customerId, turn, record } = committed;
   if (!turn) return undefined;
-  const whole = record ? clone(TurnRecordSchema, record) : create(TurnRecordSchema);
-  whole.tenantId = tenantId;
-  whole.agentId = agentId;
-  whole.customerId = customerId;
-  whole.sessionId = turn.sessionId;
-  whole.turnId = turn.id;
-  whole.turnNumber = turn.number;
-  whole.traceId ||= turn.traceId;
-  whole.bundleVersion ||= turn.bundleVersion;
-  whole.userText ||= turn.userText;
-  whole.replyText ||= turn.replyText;
-  const received = whole.receivedAt ?? turn.receivedAt;
-  if (received) whole.receivedAt = received;
-  return whole;
+  const told = record ?? create(TurnRecordSchema);
+  const received = told.receivedAt ?? turn.receivedAt;
+  return {
+    ...told,
+    tenantId,
+    agentId,
+    customerId,
+    sessionId: turn.sessionId,
+    turnId: turn.id,
+    turnNumber: turn.number,
+    traceId: told.traceId || turn.traceId,
+    bundleVersion: told.bundleVersion || turn.bundleVersion,
+    userText: told.userText || turn.userText,
+    replyText: told.replyText || turn.replyText,
+    ...(received && { receivedAt: received }),
+  };
 }
 
 /** When its message was received, or else the time given. */

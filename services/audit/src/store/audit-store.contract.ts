@@ -91,6 +91,19 @@ export function auditStoreContract(open: () => Promise<{ store: AuditStore } & A
       expect(await store.chainPart(tenantId, {})).toEqual({ first: 1n, last: 20n });
     });
 
+    it("are kept, though one that comes at the same moment cannot be", async () => {
+      const tenantId = newId();
+      const adding = Array.from({ length: 6 }, (_, at) =>
+        addRecord(tenantId, at === 2 ? { turnId: "no id" } : {}),
+      );
+      const added = await Promise.allSettled(adding);
+      expect(added.map(({ status }) => status)).toEqual(
+        added.map((_, at) => (at === 2 ? "rejected" : "fulfilled")),
+      );
+      expect(await store.turnRecords(tenantId, anyRecord, { rowsMax: 9 })).toHaveLength(5);
+      expect((await store.chainEnd(tenantId))?.seq).toBe(5n);
+    });
+
     it("are copies: whoever changes what was read changes nothing that is kept", async () => {
       const tenantId = newId();
       const { record, turnId } = await addRecord(tenantId, { userText: "hello" });

@@ -9,42 +9,24 @@ import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_
 import { readEach } from "@soldier/storage/damaged-rows";
 import { rowDamaged, storedMessage } from "@soldier/storage/stored-message";
 import { tenantSql } from "@soldier/storage/tenant";
+import { together } from "@soldier/storage/together";
 import type { Fragment, Sql } from "postgres";
-import { joined, parted } from "../domain/personal.ts";
-import { opened, sealed } from "@soldier/kernel/seal";
+import { joined } from "../domain/personal.ts";
+import { opened } from "@soldier/kernel/seal";
+import { addTurnRecords, consumer, type NewTurnRecord } from "./add-turn-records.ts";
 import type { AuditStore, Interval, Slice } from "./audit-store.ts";
 import { readLinks, readUnchained } from "./chain-rows.ts";
 import type { CustomerKeys } from "./customer-keys.ts";
 
-/** The durable name under which events are taken, and their effects remembered. */
-export const consumer = "audit";
-
 /** Records in PostgreSQL, whose triggers chain them and refuse to change them. */
 export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
+  // A tenant's records wait for each other in any case, for the end of its chain.
+  const add = together((tenantId, records: readonly NewTurnRecord[]) =>
+    addTurnRecords(pool, keys, tenantId, records),
+  );
   return {
-    async addTurnRecord(event, record, receivedAt, now) {
-      const { tenantId } = event;
-      const sql = tenantSql(pool, tenantId);
-      const { turnId, sessionId, agentId, customerId } = record;
-      const { rest, personal } = parted(create(TurnRecordSchema, { ...record, tenantId }));
-      const bytes = toBinary(TurnRecordSchema, rest);
-      const key = await keys.forWriting(tenantId, customerId);
-      // Of a customer who was forgotten nothing personal is kept: that stays empty.
-      const box = key ? sealed(key, personal, `${tenantId} ${turnId}`) : Buffer.alloc(0);
-      // The inbox forgets one day; a record is never written over.
-      const noted = await sql`
-        with noted as (${notedOnce(sql, consumer, event)}),
-        kept as (
-          insert into turn_records (tenant_id, received_at, turn_id, session_id, agent_id,
-            customer_id, recorded_at, record, personal)
-          select ${tenantId}, ${receivedAt}::timestamptz, ${turnId}::uuid, ${sessionId},
-            ${agentId}, ${customerId}, ${now}::timestamptz, ${bytes}::bytea, ${box}::bytea
-          from noted
-          on conflict do nothing
-        )
-        select from noted`;
-      return noted.count === 1;
-    },
+    addTurnRecord: (event, record, receivedAt, now) =>
+      add(event.tenantId, { event, record, receivedAt, now }),
 
     async addAuditEvent(event, audited, now) {
       const { tenantId } = event;

@@ -1,6 +1,6 @@
 import type { EventBus } from "@soldier/events/bus";
 import { type Event, messageOf } from "@soldier/events/event";
-import { turnCommittedTopic } from "@soldier/events/topics";
+import { turnToldTopic } from "@soldier/events/topics";
 import type { EpisodeStore } from "../store/episode-store.ts";
 import { ingestionLag } from "./ingestion-metrics.ts";
 import { turnEpisodes } from "./turn-episodes.ts";
@@ -17,8 +17,8 @@ export interface FollowTurnsOptions {
 /** Stores what was said in every committed turn, once for any number of deliveries; until the bus closes. */
 export async function followTurns(options: FollowTurnsOptions): Promise<void> {
   const { bus, consumer, store, now, stored } = options;
-  await bus.consume({ consumer, topics: [turnCommittedTopic.name] }, async (event: Event) => {
-    const episodes = turnEpisodes(messageOf(turnCommittedTopic, event));
+  await bus.consume({ consumer, topics: [turnToldTopic.name] }, async (event: Event) => {
+    const episodes = turnEpisodes(messageOf(turnToldTopic, event));
     const added = await store.addOnce(event, event.tenantId, episodes);
     for (const { occurredAt } of added) {
       const lagMs = now().getTime() - occurredAt.getTime();

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
+import { TurnToldSchema } from "@soldier/proto/events/v1/events";
 import { describe, expect, it } from "vitest";
 import { turnEpisodes } from "./turn-episodes.ts";
 
@@ -19,7 +19,7 @@ const turn = {
 
 const episodes = ({ customerId = "ana", replyText = turn.replyText } = {}) =>
   turnEpisodes(
-    create(TurnCommittedSchema, {
+    create(TurnToldSchema, {
       tenantId: "acme",
       agentId: "desk",
       customerId,
@@ -47,6 +47,6 @@ describe("the episodes of a turn", () => {
   });
   it("are none without a customer or a turn", () => {
     expect(episodes({ customerId: "" })).toEqual([]);
-    expect(turnEpisodes(create(TurnCommittedSchema, { customerId: "ana" }))).toEqual([]);
+    expect(turnEpisodes(create(TurnToldSchema, { customerId: "ana" }))).toEqual([]);
   });
 });

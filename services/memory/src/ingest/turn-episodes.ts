@@ -1,13 +1,13 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { newId } from "@soldier/kernel/ids";
-import type { TurnCommitted } from "@soldier/proto/events/v1/events";
+import type { TurnTold } from "@soldier/proto/events/v1/events";
 import { type NewEpisode, storableText } from "../domain/episode.ts";
 
 /**
  * What a committed turn leaves in memory: what the customer said and what was answered, without
  * the one that is empty. The customer is the group.
  */
-export function turnEpisodes(committed: TurnCommitted): readonly NewEpisode[] {
+export function turnEpisodes(committed: TurnTold): readonly NewEpisode[] {
   const { turn, customerId, agentId } = committed;
   if (!turn || customerId === "") return [];
   const receivedAt = turn.receivedAt ?? turn.committedAt;

@@ -101,6 +101,33 @@ describeOn("a search for facts and summaries beside episodes", testDatabase(), (
     expect(ofKind(recalled, "fact").map(textOf)).toEqual(["Ben lives in Porto"]);
   });
 
+  it("finds what was said first beside episodes since it was last asked", async () => {
+    const memory = client();
+    const about = {
+      query: "Where does Ben live?",
+      customerId: "ana",
+      factsMax: 1,
+      summariesMax: 1,
+    };
+    const [episodeId, other] = [await say(memory, "Ben has moved"), await say(memory, "Yes")];
+    const found = async () => (await memory.recall(about)).hits.map(({ found: hit }) => hit.case);
+    expect(await found()).not.toContain("fact");
+    await memory.addClaims({ claims: [claim("ben", "lives_in", "porto")] });
+    expect(await found()).toContain("fact");
+    expect(await found()).not.toContain("summary");
+    const summary = { groupId: "ana", text: "Where Ben lives", inputIds: [episodeId, other] };
+    await memory.addSummary({ summary });
+    expect(await found()).toEqual(expect.arrayContaining(["fact", "summary"]));
+  });
+
+  it("finds facts of a group in which nothing was said", async () => {
+    const memory = client();
+    const about = { query: "Where does Ben live?", customerId: "ana", factsMax: 1 };
+    expect((await memory.recall(about)).hits).toEqual([]);
+    await memory.addClaims({ claims: [claim("ben", "lives_in", "porto")] });
+    expect((await memory.recall(about)).hits).toHaveLength(1);
+  });
+
   it("tells of each what it is, where it is from, how it stands and why it is here", async () => {
     const { memory, episodeId, summaryId } = await world();
     const { hits } = await memory.search({

@@ -54,7 +54,7 @@ export function factFinder(finds: FactFinds, graph: GraphStore): FactFinder {
   return {
     async candidates(tenantId, question, point) {
       const latest = await finds.latest(tenantId, point, latestMax);
-      // Of most customers nothing is held: then there is nothing around anything either.
+      // Where none holds at the point there is none around anything either.
       if (latest.length === 0) return [];
       const near = await around(tenantId, question, point);
       const facts = new Map<string, { fact: StoredFact; graph: number }>();

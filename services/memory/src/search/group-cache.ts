@@ -29,7 +29,9 @@ export function groupCache({ store, embedder, bytesMax }: GroupCacheOptions): Gr
   const loading = new Map<string, Promise<void>>();
 
   async function refresh(tenantId: string, groups: Map<string, GroupIndex>) {
-    const known = Array.from(groups.values(), ({ groupId, revision }) => ({ groupId, revision }));
+    const known = Array.from(groups.values(), ({ groupId, revision, hasFacts, hasSummaries }) => {
+      return { groupId, revision, hasFacts, hasSummaries };
+    });
     for (const news of await store.news(tenantId, model, known)) {
       const before = groups.get(news.groupId);
       if (!before) continue;
@@ -64,9 +66,13 @@ export function groupCache({ store, embedder, bytesMax }: GroupCacheOptions): Gr
       } finally {
         for (const id of cold) loading.delete(keyOf(tenantId, id));
       }
-      return [...groups.values()].filter(({ episodes }) => episodes.length > 0);
+      return [...groups.values()].filter(isThere);
     },
   };
+}
+
+function isThere({ episodes, hasFacts, hasSummaries }: GroupIndex): boolean {
+  return episodes.length > 0 || hasFacts || hasSummaries;
 }
 
 function keyOf(tenantId: string, groupId: string): string {

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { packedVectorIndex } from "@soldier/retrieval/vectors";
 import { type Episode, namedSpeaker, searchableText } from "../domain/episode.ts";
-import type { GroupChange, GroupNews } from "../store/episode-store.ts";
+import type { GroupChange, GroupNews, HeldBeside } from "../store/episode-store.ts";
 import { tellsTime } from "./asked-times.ts";
 import { type Lexicon, lexicon } from "./lexicon.ts";
 import { lexicalWords } from "./words.ts";
@@ -10,7 +10,7 @@ import { lexicalWords } from "./words.ts";
  * All episodes of one group, ready to be searched exactly: by place, in the order in which they
  * were stored. It only grows, by the group's changes.
  */
-export interface GroupIndex {
+export interface GroupIndex extends Required<HeldBeside> {
   readonly groupId: string;
   /** Every change up to here is in it. */
   readonly revision: number;
@@ -58,6 +58,7 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
   let vectors = new Float32Array(0); // one row per place, zeros until it is embedded
   const embedded: boolean[] = [];
   let revision = 0;
+  let [hasFacts, hasSummaries] = [false, false];
   let textBytes = 0;
 
   function addEpisode(episode: Episode): void {
@@ -71,11 +72,14 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
     timeTold.push(tellsTime(episode.text));
     sessionOf.push(addToSession(episode.sessionId, place));
     textBytes += 2 * episode.text.length;
-    if (episodes.length * dimensions > vectors.length) {
-      const grown = new Float32Array(Math.max(16, episodes.length * 1.5) * dimensions);
-      grown.set(vectors);
-      vectors = grown;
-    }
+  }
+
+  /** For so many vectors in all. */
+  function makeRoom(count: number): void {
+    if (count * dimensions <= vectors.length) return;
+    const grown = new Float32Array(Math.max(16, Math.ceil(count * 1.25)) * dimensions);
+    grown.set(vectors);
+    vectors = grown;
   }
 
   function speakerNumber(name: string): number {
@@ -130,17 +134,26 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
     get revision() {
       return revision;
     },
+    get hasFacts() {
+      return hasFacts;
+    },
+    get hasSummaries() {
+      return hasSummaries;
+    },
     get sizeBytes() {
       return (
         vectors.byteLength + words.sizeBytes + textBytes + episodes.length * episodeBytes + 1_000
       );
     },
-    async extend({ changes, revision: upTo }) {
+    async extend({ changes, revision: upTo, ...beside }) {
+      makeRoom(episodes.length + changes.filter(({ kind }) => kind === "episode").length);
       for (let start = 0; start < changes.length; start += stretch) {
         if (start > 0) await setImmediate();
         for (const change of changes.slice(start, start + stretch)) apply(change);
       }
       revision = Math.max(revision, upTo);
+      hasFacts ||= beside.hasFacts ?? false;
+      hasSummaries ||= beside.hasSummaries ?? false;
     },
     hasVector: (place) => embedded[place] ?? false,
     similarities(query) {

@@ -34,17 +34,20 @@ export function lexicon(): Lexicon {
     },
     add(words) {
       const text = lengths.length;
-      const counts = new Map<string, number>();
-      for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
-      for (const [word, count] of counts) {
-        const found = postings.get(word);
-        if (found) {
-          found.texts.push(text);
-          found.counts.push(count);
-        } else {
-          postings.set(word, { texts: [text], counts: [count] });
+      for (const word of words) {
+        let found = postings.get(word);
+        if (!found) {
+          found = { texts: [], counts: [] };
+          postings.set(word, found);
           sizeBytes += wordBytes + 2 * word.length;
         }
+        const last = found.texts.length - 1;
+        if (found.texts[last] === text) {
+          found.counts[last] = (found.counts[last] ?? 0) + 1;
+          continue;
+        }
+        found.texts.push(text);
+        found.counts.push(1);
         sizeBytes += postingBytes;
       }
       lengths.push(words.length);

@@ -2,6 +2,7 @@ import { type Embedder, embedOne } from "@soldier/ai/embedder";
 import { Fault } from "@soldier/kernel/fault";
 import type { Log } from "@soldier/kernel/log";
 import type { GroupCache } from "./group-cache.ts";
+import type { GroupIndex } from "./group-index.ts";
 import {
   cueWeights,
   type EpisodeHit,
@@ -16,6 +17,8 @@ export interface EpisodeSearch extends Omit<EpisodeQuery, "vector"> {
   readonly groupIds: readonly string[];
   /** All groups of the tenant instead, where that can be searched; else those. */
   readonly everyGroup?: boolean;
+  /** What groupsOf answered, when the caller has asked. */
+  readonly groups?: readonly GroupIndex[] | undefined;
   /** The query's vector, when the caller has one, with the model that it came from. */
   readonly embedding: { readonly model: string; readonly vector: Float32Array } | undefined;
 }
@@ -32,6 +35,10 @@ export interface EpisodeSearcher {
     search: Pick<EpisodeSearch, "text" | "embedding">,
     signal: AbortSignal,
   ): Promise<Float32Array | undefined>;
+  /** The groups that are named, as they stand; undefined when the whole tenant is searched instead. */
+  groupsOf(
+    search: Pick<EpisodeSearch, "tenantId" | "groupIds" | "everyGroup">,
+  ): Promise<readonly GroupIndex[] | undefined>;
   /** The best episodes, best first. Makes no model call beyond the query's own vector. */
   search(search: EpisodeSearch, signal: AbortSignal): Promise<FoundEpisodes>;
   /** Whether a search is running, or ended less than so many milliseconds ago. */
@@ -69,31 +76,42 @@ export function episodeSearcher(options: SearcherOptions): EpisodeSearcher {
     }
   }
 
+  async function searching<T>(work: () => Promise<T>): Promise<T> {
+    running++;
+    try {
+      return await work();
+    } finally {
+      running--;
+      lastEndedMs = monotonicMs();
+    }
+  }
+
+  const groupsOf: EpisodeSearcher["groupsOf"] = ({ tenantId, groupIds, everyGroup }) =>
+    searching(async () =>
+      everyGroup && (await tenants.ready()) ? undefined : groups.fresh(tenantId, groupIds),
+    );
+
   return {
     vectorOf: queryVector,
+    groupsOf,
 
-    async search(search, signal) {
-      running++;
-      try {
-        if (search.everyGroup && (await tenants.ready())) {
-          const vector = await queryVector(search, signal);
+    search: (search, signal) =>
+      searching(async () => {
+        const [found, vector] = await Promise.all([
+          search.groups ?? groupsOf(search),
+          queryVector(search, signal),
+        ]);
+        signal.throwIfAborted();
+        if (!found) {
           const excerpt = await tenants.excerpt(search.tenantId, { ...search, vector });
           signal.throwIfAborted();
           const query = { ...search, vector, held: excerpt.held };
           return { hits: rankEpisodes(excerpt.groups, query, weights), partial: excerpt.partial };
         }
-        const [found, vector] = await Promise.all([
-          groups.fresh(search.tenantId, search.groupIds),
-          queryVector(search, signal),
-        ]);
-        signal.throwIfAborted();
-        const hits = rankEpisodes(found, { ...search, vector }, weights);
+        const told = found.filter(({ episodes }) => episodes.length > 0);
+        const hits = rankEpisodes(told, { ...search, vector }, weights);
         return { hits, partial: search.everyGroup ?? false };
-      } finally {
-        running--;
-        lastEndedMs = monotonicMs();
-      }
-    },
+      }),
     busyWithin: (periodMs) => running > 0 || monotonicMs() - lastEndedMs < periodMs,
   };
 }

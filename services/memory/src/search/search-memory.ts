@@ -60,12 +60,18 @@ export function memorySearcher(options: MemorySearcherOptions): MemorySearcher {
         const { hits, partial } = await episodes.search(search, signal);
         return { hits: hits.map(asEpisode), partial };
       }
-      const vector = await episodes.vectorOf(search, signal);
+      const [groups, vector] = await Promise.all([
+        episodes.groupsOf(search),
+        episodes.vectorOf(search, signal),
+      ]);
       const point = { groupIds, validAt, recordedAt };
       const happenedBy = search.isNow ? undefined : validAt;
+      // Of most customers nothing is held beside episodes; of a whole tenant it is not known.
+      const hasFacts = groups?.some((group) => group.hasFacts) ?? true;
+      const hasSummaries = groups?.some((group) => group.hasSummaries) ?? true;
       const [known, made] = await Promise.all([
-        search.factsMax > 0 ? facts.candidates(tenantId, text, point) : [],
-        search.summariesMax > 0
+        search.factsMax > 0 && hasFacts ? facts.candidates(tenantId, text, point) : [],
+        search.summariesMax > 0 && hasSummaries
           ? summaries(
               tenantId,
               { ...point, validAt: happenedBy },
@@ -79,6 +85,7 @@ export function memorySearcher(options: MemorySearcherOptions): MemorySearcher {
       const { hits: found } = await episodes.search(
         {
           ...search,
+          groups,
           embedding,
           graph: nearness(known),
           hitsMax: search.factsMax > 0 ? Math.max(hitsMax, sourcesMax) : hitsMax,

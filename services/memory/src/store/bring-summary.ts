@@ -6,7 +6,7 @@ import {
   type NewSummary,
   type SummaryInput,
 } from "../domain/summary.ts";
-import { columns, type EpisodeRow, episodeOf } from "./postgres.ts";
+import { columns, type EpisodeRow, episodeOf } from "./episode-rows.ts";
 
 /** A summary that is asked for with inputs that are not there, or that something stands for. */
 export interface NotBrought {

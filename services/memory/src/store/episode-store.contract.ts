@@ -94,6 +94,27 @@ export function episodeStoreContract(stores: () => EpisodeStores): void {
       expect(all.map(({ length }) => length).toSorted((a, b) => a - b)).toEqual([0, 0, 0, 0, 2]);
       expect((await store().list(acme, "ana", 10, undefined)).episodes).toHaveLength(2);
     });
+    it("stores what comes at the same moment, though one of it cannot be stored", async () => {
+      const acme = tenant();
+      const given = Array.from({ length: 6 }, (_, at) =>
+        newEpisode({ groupId: at % 2 === 0 ? "ana" : "ben", text: at === 2 ? "\0" : `text ${at}` }),
+      );
+      const all = await Promise.allSettled(
+        given.map((episode) => store().addOnce({ id: newId() }, acme, [episode])),
+      );
+      const stored = all.map((one) => one.status === "fulfilled" && one.value.map(({ id }) => id));
+      expect(stored).toEqual(given.map(({ id }, at) => at !== 2 && [id]));
+      const { episodes } = await store().list(acme, "ana", 10, undefined);
+      expect(episodes.map(({ episode }) => episode.id)).toEqual([given[4]?.id, given[0]?.id]);
+    });
+    it("tells of several events apart, also of one without episodes", async () => {
+      const acme = tenant();
+      const [one, other] = [{ id: newId() }, { id: newId() }];
+      const given = [newEpisode(), newEpisode()];
+      const first = [store().addOnce(one, acme, given), store().addOnce(other, acme, [])];
+      expect((await Promise.all(first)).map(({ length }) => length)).toEqual([2, 0]);
+      expect(await store().addOnce(other, acme, [newEpisode()])).toEqual([]);
+    });
     it("leaves out what was stored before by another way", async () => {
       const acme = tenant();
       const there = newEpisode();

@@ -29,14 +29,21 @@ export type GroupChange =
       readonly vector: Float32Array;
     };
 
-/** A group and the revision up to which its changes are known; 0 for none. */
-export interface KnownGroup {
+/** What there is of a group beside episodes; of what was erased it may still be said. */
+export interface HeldBeside {
+  /** Facts, whether they hold or did. Undefined: none. */
+  readonly hasFacts?: boolean;
+  readonly hasSummaries?: boolean;
+}
+
+/** A group, the revision up to which its changes are known, 0 for none, and what is known to be beside. */
+export interface KnownGroup extends HeldBeside {
   readonly groupId: string;
   readonly revision: number;
 }
 
 /** What became of a group after a known revision. */
-export interface GroupNews {
+export interface GroupNews extends HeldBeside {
   readonly groupId: string;
   /** Everything up to here is in the changes or was known. */
   readonly revision: number;
@@ -73,7 +80,7 @@ export interface EpisodeStore {
   ): Promise<EpisodePage>;
   /**
    * What changed in each group since its known revision, with the vectors of one model, in one
-   * statement. Groups without news are left out.
+   * statement, and what there is beside. Groups without news are left out; first facts are news.
    */
   news(
     tenantId: string,

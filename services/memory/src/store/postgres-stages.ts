@@ -1,7 +1,7 @@
 import { everyTenantSql } from "@soldier/storage/tenant";
 import type { ISql, Sql } from "postgres";
 import type { StageName } from "../domain/episode.ts";
-import { columns, type EpisodeRow, episodeOf } from "./postgres.ts";
+import { columns, type EpisodeRow, episodeOf } from "./episode-rows.ts";
 import type { DueEpisode, StageBacklog, StageCounts, StageOutcome } from "./stage-backlog.ts";
 
 /** An episode that has passed a stage, with what came of it. */

@@ -3,7 +3,7 @@ import type { ISql, Sql } from "postgres";
 import { searchableText } from "../domain/episode.ts";
 import { type NewSummary, windowSummaries, windowTurns } from "../domain/summary.ts";
 import { completed, sameSummary } from "./bring-summary.ts";
-import { columns, type EpisodeRow, episodeOf } from "./postgres.ts";
+import { columns, type EpisodeRow, episodeOf } from "./episode-rows.ts";
 import { lateMs, postgresStage } from "./postgres-stages.ts";
 import type { StageBacklog, StageCounts } from "./stage-backlog.ts";
 import type { SummaryStore, SummaryVector } from "./summary-store.ts";
@@ -18,10 +18,31 @@ const windowEpisodesMax = 1_000;
 
 export function postgresSummaryStore(pool: Sql): SummaryStore {
   return {
+    async due(groups) {
+      const sql = everyTenantSql(pool);
+      const rows = await sql<{ tenant_id: string; group_id: string }[]>`
+        select g.tenant_id, g.group_id
+        from unnest(
+          ${groups.map(({ tenantId }) => tenantId)}::text[],
+          ${groups.map(({ groupId }) => groupId)}::text[]
+        ) as g (tenant_id, group_id)
+        where exists (
+          select from backlog b join episodes e on e.tenant_id = b.tenant_id and e.id = b.episode_id
+          where b.tenant_id = g.tenant_id and b.stage = 'summarised' and b.group_id = g.group_id
+          having count(distinct ${turnOf(sql)}) >= ${windowTurns}
+            or bool_or(b.withdrawn_window is not null)
+        ) or exists (
+          select from summaries s
+          where s.tenant_id = g.tenant_id and s.group_id = g.group_id and ${isFree(sql)}
+          having count(*) >= ${windowSummaries}
+        )`;
+      return rows.map(({ tenant_id, group_id }) => ({ tenantId: tenant_id, groupId: group_id }));
+    },
+
     async window(tenantId, groupId) {
       const sql = tenantSql(pool, tenantId);
       const rows = await sql<(EpisodeRow & { turn: string; withdrawn: string | null })[]>`
-        select ${columns(sql)}, coalesce(nullif(e.turn_id, ''), e.id::text) as turn,
+        select ${columns(sql)}, ${turnOf(sql)} as turn,
           b.withdrawn_window as withdrawn
         from backlog b join episodes e on e.tenant_id = b.tenant_id and e.id = b.episode_id
         where b.tenant_id = ${tenantId} and b.stage = 'summarised' and b.group_id = ${groupId}
@@ -49,9 +70,7 @@ export function postgresSummaryStore(pool: Sql): SummaryStore {
       const sql = tenantSql(pool, tenantId);
       const rows = await sql<SummaryRow[]>`
         select s.*, '{}'::uuid[] as input_ids from summaries s
-        where s.tenant_id = ${tenantId} and s.group_id = ${groupId} and s.level = 1 and not exists (
-          select from summary_inputs i
-          where i.tenant_id = ${tenantId} and i.input_summary_id = s.id)
+        where s.tenant_id = ${tenantId} and s.group_id = ${groupId} and ${isFree(sql)}
         order by s.covers_from, s.id
         limit ${windowSummaries}`;
       if (rows.length < windowSummaries) return undefined;
@@ -111,6 +130,17 @@ export function postgresSummaryStore(pool: Sql): SummaryStore {
       return { items, next: rows.length > limit ? items.at(-1)?.id : undefined };
     },
   };
+}
+
+/** What makes episodes e be of one turn. */
+function turnOf(sql: ISql) {
+  return sql`coalesce(nullif(e.turn_id, ''), e.id::text)`;
+}
+
+/** Of summaries s: of episodes, and nothing stands for it yet. */
+function isFree(sql: ISql) {
+  return sql`s.level = 1 and not exists (
+    select from summary_inputs i where i.tenant_id = s.tenant_id and i.input_summary_id = s.id)`;
 }
 
 async function insert(

@@ -1,7 +1,7 @@
 import { tenantSql } from "@soldier/storage/tenant";
 import { LRUCache } from "lru-cache";
 import type { ISql, Sql } from "postgres";
-import { columns, episodeOf, type EpisodeRow } from "./postgres.ts";
+import { columns, episodeOf, type EpisodeRow } from "./episode-rows.ts";
 import type { TenantCandidates, TenantFinds, TenantQuestion } from "./tenant-finds.ts";
 import { vectorOf } from "./vector-bytes.ts";
 

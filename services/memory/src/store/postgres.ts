@@ -1,17 +1,12 @@
-import { notedOnce } from "@soldier/events/inbox";
 import { Fault } from "@soldier/kernel/fault";
 import { tenantSql } from "@soldier/storage/tenant";
+import { together } from "@soldier/storage/together";
 import type { Fragment, ISql, Sql } from "postgres";
-import type { Episode, EpisodeRole, NewEpisode, StageName } from "../domain/episode.ts";
-import type {
-  AddedEpisode,
-  EpisodeStore,
-  GroupChange,
-  GroupNews,
-  StagedEpisode,
-} from "./episode-store.ts";
+import type { Episode, NewEpisode, StageName } from "../domain/episode.ts";
+import { columns, type EpisodeRow, episodeOf } from "./episode-rows.ts";
+import type { AddedEpisode, EpisodeStore, StagedEpisode } from "./episode-store.ts";
+import { groupNews } from "./group-news.ts";
 import { stageColumns, type StageRow, stagesOf } from "./stage-columns.ts";
-import { vectorOf } from "./vector-bytes.ts";
 
 /** The durable consumer whose inbox says which events were had. */
 export const consumerName = "memory";
@@ -21,16 +16,13 @@ export function postgresEpisodeStore(
   pool: Sql,
   stages: readonly StageName[] = ["embedded"],
 ): EpisodeStore {
+  const deliver = together((tenantId, deliveries: readonly Delivery[]) =>
+    addDelivered(tenantSql(pool, tenantId), tenantId, deliveries, stages),
+  );
   return {
     add: (tenantId, episodes) => addAll(tenantSql(pool, tenantId), tenantId, episodes, stages),
 
-    async addOnce(event, tenantId, episodes) {
-      const sql = tenantSql(pool, tenantId);
-      const noted = sql`noted as (${notedOnce(sql, consumerName, event)}),`;
-      const stored = await insert(sql, tenantId, episodes, stages, noted);
-      const byKey = new Map(stored.map((row) => [row.ingest_key, episodeOf(row)]));
-      return episodes.flatMap(({ ingestKey }) => byKey.get(ingestKey) ?? []);
-    },
+    addOnce: ({ id }, tenantId, episodes) => deliver(tenantId, { eventId: id, episodes }),
 
     async get(tenantId, id) {
       const sql = tenantSql(pool, tenantId);
@@ -55,73 +47,46 @@ export function postgresEpisodeStore(
       return { episodes, next: rows.length > limit ? last?.episode.revision : undefined };
     },
 
-    async news(tenantId, model, known) {
-      const sql = tenantSql(pool, tenantId);
-      const groupIds = known.map(({ groupId }) => groupId);
-      const revisions = known.map(({ revision }) => revision);
-      // The head, compared first, answers for the many groups in which nothing happened.
-      const rows = await sql<(ChangeRow | HeadRow)[]>`
-        select changed.*, g.group_id, g.head::float8 as head,
-          g.erased_revision > known.revision as anew
-        from unnest(${groupIds}::text[], ${revisions}::bigint[]) as known (id, revision)
-        join groups g on g.tenant_id = ${tenantId} and g.group_id = known.id
-          and g.head > known.revision
-        cross join lateral (
-          select case when g.erased_revision > known.revision then 0 else known.revision end
-        ) since (revision)
-        left join lateral (
-          select ${columns(sql)}, null::bytea as vector
-          from episodes e
-          where e.tenant_id = ${tenantId} and e.group_id = known.id and e.revision > since.revision
-          union all
-          select x.episode_id, x.tenant_id, x.group_id, x.revision::float8, '', '', '', '', '', '',
-            '', 'epoch', 'epoch', x.vector
-          from embeddings x
-          where x.tenant_id = ${tenantId} and x.group_id = known.id and x.model = ${model}
-            and x.revision > since.revision
-        ) changed on true
-        order by g.group_id, changed.revision`;
-      return newsOf(rows);
-    },
+    news: (tenantId, model, known) => groupNews(tenantSql(pool, tenantId), tenantId, model, known),
   };
-}
-
-export interface EpisodeRow {
-  readonly id: string;
-  readonly tenant_id: string;
-  readonly group_id: string;
-  readonly revision: number;
-  readonly customer_id: string;
-  readonly agent_id: string;
-  readonly session_id: string;
-  readonly turn_id: string;
-  readonly ingest_key: string;
-  readonly role: EpisodeRole;
-  readonly text: string;
-  readonly occurred_at: Date;
-  readonly recorded_at: Date;
 }
 
 type StagedRow = EpisodeRow & StageRow;
 
-interface ChangeRow extends EpisodeRow {
-  readonly head: number;
-  readonly anew: boolean;
-  readonly vector: Buffer | null;
+/** The episodes of an event. */
+interface Delivery {
+  readonly eventId: string;
+  readonly episodes: readonly NewEpisode[];
 }
 
-/** A group whose head moved without a change that counts here, e.g. a vector of another model. */
-interface HeadRow {
-  readonly group_id: string;
-  readonly head: number;
-  readonly anew: boolean;
-  readonly id: null;
-}
-
-/** The columns of episodes e in the order of EpisodeRow; numbers as numbers, not as text. */
-export function columns(sql: ISql) {
-  return sql`e.id, e.tenant_id, e.group_id, e.revision::float8 as revision, e.customer_id,
-    e.agent_id, e.session_id, e.turn_id, e.ingest_key, e.role, e.text, e.occurred_at, e.recorded_at`;
+/** Those of each that are new. */
+async function addDelivered(
+  sql: ISql,
+  tenantId: string,
+  deliveries: readonly Delivery[],
+  stages: readonly StageName[],
+): Promise<readonly (readonly Episode[])[]> {
+  // One that is delivered twice is taken once.
+  const byEvent = new Map(deliveries.map((delivery) => [delivery.eventId, delivery]));
+  const given = [...byEvent.values()].flatMap(({ eventId, episodes }) =>
+    episodes.map((episode) => ({ ...episode, eventId })),
+  );
+  // Sorted: of two that have the same events one waits for the other, and not each for the other. As JSON,
+  // since an array of the database would be planned anew by its length.
+  const eventIds = [...byEvent.keys()].toSorted();
+  const noted = sql`
+    noted as (
+      insert into inbox (consumer, event_id)
+      select ${consumerName}, id::uuid from jsonb_array_elements_text(${sql.json(eventIds)}) as id
+      on conflict do nothing returning event_id
+    ),`;
+  const stored = await insert(sql, tenantId, given, stages, noted);
+  const byId = new Map(stored.map((row) => [row.id, episodeOf(row)]));
+  return deliveries.map((delivery) =>
+    byEvent.get(delivery.eventId) === delivery
+      ? delivery.episodes.flatMap(({ id }) => byId.get(id) ?? [])
+      : [],
+  );
 }
 
 async function addAll(
@@ -149,7 +114,7 @@ async function addAll(
 /**
  * One statement, so that a pool needs no transaction for it: takes the groups' locks in one order,
  * numbers the episodes, stores the new ones and enters them for their stages. A number that goes to an
- * episode that is there already stays unused. With `noted` before it, it does nothing unless that has a row.
+ * episode that is there already stays unused. With `noted` before it, it takes only episodes of its events.
  */
 function insert(
   sql: ISql,
@@ -165,9 +130,10 @@ function insert(
       select *, row_number() over (partition by "groupId" order by place) as number
       from jsonb_to_recordset(${sql.json(given)}) as g (
         place int, id uuid, "groupId" text, "customerId" text, "agentId" text, "sessionId" text,
-        "turnId" text, "ingestKey" text, role text, text text, "occurredAt" timestamptz(3)
+        "turnId" text, "ingestKey" text, role text, text text, "occurredAt" timestamptz(3),
+        "eventId" uuid
       )
-      ${noted ? sql`where exists (select from noted)` : sql``}
+      ${noted ? sql`where "eventId" in (select event_id from noted)` : sql``}
     ),
     head as (
       insert into groups as g (tenant_id, group_id, head, recorded_at)
@@ -208,42 +174,6 @@ async function byIngestKey(sql: ISql, tenantId: string, episodes: readonly NewEp
   return rows.map(episodeOf);
 }
 
-export function episodeOf(row: EpisodeRow): Episode {
-  return {
-    tenantId: row.tenant_id,
-    id: row.id,
-    groupId: row.group_id,
-    revision: row.revision,
-    customerId: row.customer_id,
-    agentId: row.agent_id,
-    sessionId: row.session_id,
-    turnId: row.turn_id,
-    ingestKey: row.ingest_key,
-    role: row.role,
-    text: row.text,
-    occurredAt: row.occurred_at,
-    recordedAt: row.recorded_at,
-  };
-}
-
 function stagedOf(row: StagedRow): StagedEpisode {
   return { episode: episodeOf(row), stages: stagesOf(row) };
-}
-
-function newsOf(rows: readonly (ChangeRow | HeadRow)[]): readonly GroupNews[] {
-  const news = new Map<string, { revision: number; anew?: boolean; changes: GroupChange[] }>();
-  for (const row of rows) {
-    const { head: revision, anew } = row;
-    const group = news.get(row.group_id) ?? { revision, ...(anew && { anew }), changes: [] };
-    if (row.id !== null) group.changes.push(changeOf(row));
-    news.set(row.group_id, group);
-  }
-  return Array.from(news, ([groupId, group]) => ({ groupId, ...group }));
-}
-
-function changeOf(row: ChangeRow): GroupChange {
-  const { revision } = row;
-  return row.vector
-    ? { kind: "vector", revision, episodeId: row.id, vector: vectorOf(row.vector) }
-    : { kind: "episode", revision, episode: episodeOf(row) };
 }

@@ -6,8 +6,15 @@ export interface SummaryVector {
   readonly vector: Float32Array;
 }
 
+export interface GroupOfTenant {
+  readonly tenantId: string;
+  readonly groupId: string;
+}
+
 /** Summaries of every tenant. A tenant never sees another's. */
 export interface SummaryStore {
+  /** Those of these groups, of any tenants, of which a summary is due; nearly always none. One statement. */
+  due(groups: readonly GroupOfTenant[]): Promise<readonly GroupOfTenant[]>;
   /**
    * Episodes of a group that a summary is due of, in the order in which they were said: what is left of
    * a summary that was withdrawn, else the oldest turns when there are enough; undefined for none.

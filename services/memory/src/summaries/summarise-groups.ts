@@ -2,8 +2,7 @@ import { type Embedder, embedOne } from "@soldier/ai/embedder";
 import { newId } from "@soldier/kernel/ids";
 import { inputHash, type SummaryInput } from "../domain/summary.ts";
 import type { StageWork } from "../ingest/stage-worker.ts";
-import type { DueEpisode } from "../store/stage-backlog.ts";
-import type { SummaryStore } from "../store/summary-store.ts";
+import type { GroupOfTenant, SummaryStore } from "../store/summary-store.ts";
 import type { Summarise } from "./summarise.ts";
 
 /** What waits for more turns is looked at when one comes: this is only for what was lost. */
@@ -20,7 +19,7 @@ export function summariseGroups(
   summarise: Summarise,
 ): StageWork<never> {
   async function make(
-    { tenantId, groupId }: Pick<DueEpisode["episode"], "tenantId" | "groupId">,
+    { tenantId, groupId }: GroupOfTenant,
     level: 1 | 2,
     inputs: readonly SummaryInput[],
     signal: AbortSignal,
@@ -47,20 +46,22 @@ export function summariseGroups(
   }
 
   return async (due, signal) => {
-    const groups = Map.groupBy(due, ({ episode }) =>
-      JSON.stringify([episode.tenantId, episode.groupId]),
+    const groups = new Map(
+      due.map(({ episode: { tenantId, groupId } }) => [
+        JSON.stringify([tenantId, groupId]),
+        { tenantId, groupId },
+      ]),
     );
     const ready = new Set<string>();
-    for (const [key, [first]] of groups) {
-      if (!first) continue;
-      const { tenantId, groupId } = first.episode;
+    for (const group of await store.due([...groups.values()])) {
+      const { tenantId, groupId } = group;
       const window = await store.window(tenantId, groupId);
       if (window) {
-        await make(first.episode, 1, window, signal);
-        ready.add(key); // there may be another one
+        await make(group, 1, window, signal);
+        ready.add(JSON.stringify([tenantId, groupId])); // there may be another one
       }
       const summaries = await store.summariesDue(tenantId, groupId);
-      if (summaries) await make(first.episode, 2, summaries, signal);
+      if (summaries) await make(group, 2, summaries, signal);
     }
     return due.map(({ episode }) => {
       const more = ready.has(JSON.stringify([episode.tenantId, episode.groupId]));

@@ -1,6 +1,6 @@
 import type { EventBus } from "@soldier/events/bus";
 import { type Event, messageOf } from "@soldier/events/event";
-import { configPublishedTopic, turnCommittedTopic } from "@soldier/events/topics";
+import { configPublishedTopic, turnToldTopic } from "@soldier/events/topics";
 import type { Clock } from "@soldier/kernel/clock";
 import { isId } from "@soldier/kernel/ids";
 import type { Log } from "@soldier/kernel/log";
@@ -32,7 +32,7 @@ export async function followTurns(options: FollowTurnsOptions): Promise<void> {
   }
 
   async function keepFound(event: Event): Promise<void> {
-    const committed = messageOf(turnCommittedTopic, event);
+    const committed = messageOf(turnToldTopic, event);
     const { customerId, extractedFields } = committed;
     if (extractedFields.length === 0 || !isId(customerId)) return;
     const { tenantId } = event;
@@ -44,7 +44,7 @@ export async function followTurns(options: FollowTurnsOptions): Promise<void> {
     log.debug({ tenantId, customerId, claims: claims.length, claimed: claimed.length }, "claimed");
   }
 
-  const topics = [turnCommittedTopic.name, configPublishedTopic.name];
+  const topics = [turnToldTopic.name, configPublishedTopic.name];
   await bus.consume({ consumer, topics }, (event) =>
     event.topic === configPublishedTopic.name ? keepDefinitions(event) : keepFound(event),
   );

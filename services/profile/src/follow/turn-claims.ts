@@ -1,7 +1,7 @@
 import type { ExtractedField } from "@soldier/proto/audit/v1/turn_record";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { FieldDefinition } from "@soldier/proto/config/v1/tool";
-import type { TurnCommitted } from "@soldier/proto/events/v1/events";
+import type { TurnTold } from "@soldier/proto/events/v1/events";
 import { FieldSource } from "@soldier/proto/profile/v1/profile";
 import { type NewClaim, valueLengthMax } from "../domain/claim.ts";
 import { keepingOf, valueProblem } from "../domain/field-definitions.ts";
@@ -16,7 +16,7 @@ const namePattern = /^[a-z][a-z0-9_]{0,62}$/;
  * the news of it comes. What no field can hold, or its definitions refuse, is left out.
  */
 export function turnClaims(
-  { turn, extractedFields }: TurnCommitted,
+  { turn, extractedFields }: TurnTold,
   definitions: readonly FieldDefinition[],
   now: Date,
 ): readonly NewClaim[] {

@@ -1,8 +1,9 @@
 import type { Event } from "@soldier/events/event";
 import { newId } from "@soldier/kernel/ids";
 import { Channel } from "@soldier/proto/common/v1/resource";
+import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import { FieldSource, VerificationLevel } from "@soldier/proto/profile/v1/profile";
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { FieldDefinitionSchema } from "@soldier/proto/config/v1/tool";
 import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
@@ -43,6 +44,10 @@ export interface ProfileStoreUnderTest {
   dump(tenantId: string): Promise<string>;
   /** Cuts off what is encrypted of a customer. */
   tear(customerId: string): Promise<void>;
+  /** What the service got of a turn and gave up. */
+  giveUp(tenantId: string, payload: Uint8Array): Promise<void>;
+  /** How many of those there still are of a tenant. */
+  givenUp(tenantId: string): Promise<number>;
   /** The topics that wait in the outbox for a tenant. */
   announced(tenantId: string): Promise<readonly string[]>;
 }
@@ -857,6 +862,18 @@ export function profileStoreContract(open: () => ProfileStoreUnderTest): void {
       await erase(ana, "s1");
       expect(await valueOf(other, "email", later(9_000))).toBe("ana@example.com");
     });
+    it("removes what was given up of the session, and what nobody can read", async () => {
+      const [ana, other] = [await made(), await made()];
+      const kept = turnOf({ sessionId: "s2" });
+      for (const payload of [turnOf({ sessionId: "s1" }), kept, kept.slice(0, -1)])
+        await open().giveUp(ana.tenantId, payload);
+      await open().giveUp(other.tenantId, turnOf({ sessionId: "s1" }));
+      await erase(ana, "s1", true);
+      expect(await open().givenUp(ana.tenantId)).toBe(3);
+      expect(await erase(ana, "s1")).toMatchObject({ dead_letters: 2, unreadable_letters: 1 });
+      expect(await open().givenUp(ana.tenantId)).toBe(1);
+      expect(await open().givenUp(other.tenantId)).toBe(1);
+    });
   });
 
   describe("erase", () => {
@@ -1070,6 +1087,11 @@ export function profileStoreContract(open: () => ProfileStoreUnderTest): void {
 interface Of {
   readonly tenantId: string;
   readonly id: string;
+}
+
+/** As it arrives of a turn in a session. */
+function turnOf({ sessionId }: { readonly sessionId: string }): Uint8Array {
+  return toBinary(TurnCommittedSchema, create(TurnCommittedSchema, { turn: { sessionId } }));
 }
 
 function event(tenantId: string): Event {

@@ -1,3 +1,4 @@
+import { deadLettersInto } from "@soldier/events/dead-letters";
 import { inboxMigrations } from "@soldier/events/inbox";
 import { outboxMigrations } from "@soldier/events/outbox";
 import { describeOn, type TestPostgres, testPostgres } from "@soldier/storage/testing";
@@ -35,6 +36,20 @@ describeOn("the profile store", backends, (backend) => {
       await opened.owner`
         update field_claims set sealed = substring(sealed for octet_length(sealed) - 1)
         where customer_id = ${customerId}`;
+    },
+    async giveUp(tenantId, payload) {
+      const event = { id: newId(), topic: "turn.committed", tenantId, payload };
+      await deadLettersInto(opened.owner)({
+        event: { ...event, occurredAt: new Date() },
+        consumer: "profile",
+        attempts: 3,
+        reason: "a test",
+      });
+    },
+    async givenUp(tenantId) {
+      const rows = await opened.owner`
+        select from dead_letters where tenant_id = ${tenantId}`;
+      return rows.count;
     },
     async announced(tenantId) {
       const rows = await opened.owner<{ topic: string }[]>`
