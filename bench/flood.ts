@@ -17,7 +17,7 @@ import { benchAgent, messages } from "./agent.ts";
 import { percentile } from "./load.ts";
 import { cpuMs, postgresPids, residentMb } from "./processes.ts";
 import { ownMesh } from "./own-mesh.ts";
-import { send, type Target } from "./requests.ts";
+import { send, type Target } from "@soldier/local/requests";
 import { install } from "./started.ts";
 
 const { values } = parseArgs({

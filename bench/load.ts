@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Agent } from "node:http";
 import { performance } from "node:perf_hooks";
-import { send, type Target } from "./requests.ts";
+import { send, type Target } from "@soldier/local/requests";
 
 export interface Measured {
   readonly sessions: number;

@@ -19,7 +19,7 @@ import { converse, type Measured, percentile } from "./load.ts";
 import { counters, type Counters } from "./counters.ts";
 import { engineOnly } from "./engine-only.ts";
 import { cpuMs, postgresPids, residentMb } from "./processes.ts";
-import type { Target } from "./requests.ts";
+import type { Target } from "@soldier/local/requests";
 import { install, startHost } from "./started.ts";
 
 const { values, positionals } = parseArgs({

@@ -1,5 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { Agent } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
+import { send } from "../requests.ts";
 import { agentSlug } from "./desk.ts";
 
 /** One message that a client wanted answered. */
@@ -67,6 +69,7 @@ export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOption
     customer: randomUUID(),
     sessionId: "",
   }));
+  const http = new Agent({ keepAlive: true });
   let stopped = false;
 
   async function converse(seat: (typeof idle)[number], dueMs: number): Promise<void> {
@@ -84,11 +87,11 @@ export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOption
     };
     asked.push(one);
     open.add(one);
-    const body = JSON.stringify({
+    const body = {
       ...(seat.sessionId ? { sessionId: seat.sessionId } : { agent: agentSlug }),
       customer: seat.customer,
       message: ref ? `please open a ticket about ${ref}` : "hello there",
-    });
+    };
     while (performance.now() - dueMs < patienceMs) {
       one.attempts += 1;
       const { answer, retryAfterMs } = await attempt(one, body, seat.tenant?.token ?? "");
@@ -105,22 +108,16 @@ export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOption
     idle.push(seat);
   }
 
-  async function attempt(one: Asked, body: string, token: string): Promise<Attempt> {
+  async function attempt(one: Asked, body: object, token: string): Promise<Attempt> {
     try {
-      const res = await fetch(`${url}/v1/chat`, {
-        method: "POST",
-        headers: {
-          authorization: `Bearer ${token}`,
-          "content-type": "application/json",
-          "idempotency-key": one.key,
-        },
-        body,
-        signal: AbortSignal.timeout(attemptTimeoutMs),
+      const { status, headers, text } = await send(http, { url, token }, "POST", "/v1/chat", body, {
+        headers: { "idempotency-key": one.key },
+        timeoutMs: attemptTimeoutMs,
       });
-      const said = (await res.json()) as Answer & { error?: { reason?: string } }; // our own API
-      if (res.ok) return { answer: said, retryAfterMs: 0 };
-      one.refusals.push(`${res.status} ${said.error?.reason ?? "?"}`);
-      return { answer: undefined, retryAfterMs: Number(res.headers.get("retry-after")) * 1_000 };
+      const said = JSON.parse(text) as Answer & { error?: { reason?: string } }; // our own API
+      if (status === 200) return { answer: said, retryAfterMs: 0 };
+      one.refusals.push(`${status} ${said.error?.reason ?? "?"}`);
+      return { answer: undefined, retryAfterMs: Number(headers["retry-after"] ?? 0) * 1_000 };
     } catch {
       one.silences += 1; // the gateway is away, or silent for too long
       return { answer: undefined, retryAfterMs: 0 };
@@ -161,6 +158,7 @@ export function startLoad({ url, tenants, sessions, turnsPerSecond }: LoadOption
       stopped = true;
       await asking;
       await Promise.all(running);
+      http.destroy();
     },
   };
 }

@@ -62,8 +62,8 @@ export const failpoints: readonly Failpoint[] = [
   {
     name: "relay-before-publish",
     file: "libs/events/src/relay.ts",
-    find: "      const patience = AbortSignal.timeout(publishTimeoutMs);",
-    replace: `      ${point("relay-before-publish")}\n      const patience = AbortSignal.timeout(publishTimeoutMs);`,
+    find: "      receipt = await bus.publish(",
+    replace: `      ${point("relay-before-publish")}\n      receipt = await bus.publish(`,
     act: "die",
     within: ["session"],
   },
@@ -150,9 +150,9 @@ export const controls: readonly Control[] = [
       {
         name: "relay-marks-first",
         file: "libs/events/src/relay.ts",
-        find: "  async function send(row: OutboxRow): Promise<void> {\n    let receipt: Receipt | undefined;\n    try {",
+        find: "  async function send(row: OutboxRow, patience: AbortSignal): Promise<void> {\n    let receipt: Receipt | undefined;\n    try {",
         replace:
-          "  async function send(row: OutboxRow): Promise<void> {\n    let receipt: Receipt | undefined;\n    try {\n      await markPublished(sql, [{ seq: row.seq, receipt: undefined }]);",
+          "  async function send(row: OutboxRow, patience: AbortSignal): Promise<void> {\n    let receipt: Receipt | undefined;\n    try {\n      await markPublished(sql, [{ seq: row.seq, receipt: undefined }]);",
       },
     ],
     faults: ["session: relay-before-publish"],
@@ -177,6 +177,19 @@ export const controls: readonly Control[] = [
         file: "libs/events/src/inbox.ts",
         find: "    insert into inbox (consumer, event_id) values (${consumer}, ${event.id})\n    on conflict do nothing returning event_id`;",
         replace: "    select ${event.id}::uuid as event_id, ${consumer}::text as consumer`;",
+      },
+      {
+        name: "no-inbox-in-audit",
+        file: "services/audit/src/store/add-turn-records.ts",
+        find: "      insert into inbox (consumer, event_id)\n      select ${consumer}, event_id from given order by event_id\n      on conflict do nothing returning event_id\n",
+        replace: "      select event_id from given\n",
+      },
+      {
+        name: "no-inbox-in-memory",
+        file: "services/memory/src/store/postgres.ts",
+        find: "      insert into inbox (consumer, event_id)\n      select ${consumerName}, id::uuid from jsonb_array_elements_text(${sql.json(eventIds)}) as id\n      on conflict do nothing returning event_id\n",
+        replace:
+          "      select id::uuid as event_id from jsonb_array_elements_text(${sql.json(eventIds)}) as id\n",
       },
     ],
     // Records have a natural key, too, which would hide it.

@@ -28,9 +28,16 @@ export async function openProxy(port: number): Promise<Proxy> {
     ] as const) {
       sockets.add(one);
       one.setNoDelay(true);
+      // In their order, also when the way is mended while some still wait.
+      const waiting: Buffer[] = [];
+      const pass = () => {
+        const bytes = waiting.shift();
+        if (bytes && other.writable) other.write(bytes);
+      };
       one.on("data", (bytes) => {
-        if (delayMs === 0) return void other.write(bytes);
-        setTimeout(() => other.writable && other.write(bytes), delayMs);
+        waiting.push(bytes);
+        if (delayMs === 0 && waiting.length === 1) pass();
+        else setTimeout(pass, delayMs);
       });
       one.on("error", () => {}); // "close" follows
       one.on("close", () => {

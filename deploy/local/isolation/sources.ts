@@ -17,10 +17,10 @@ interface Template {
 /**
  * What serves every tenant and is run only when something fails: the relay's rows tell their tenants, and
  * a dead letter is its event, with the event's tenant, for the operators of the deployment. Or now and then:
- * pruning removes what is too old, whoever's it is.
+ * pruning removes what is too old, and metrics count what waits, whoever's it is.
  */
 const ofAllTenants =
-  /^(update outbox set|insert into dead_letters|delete from (dead_letters|turn_keys|variable_values) where ctid)\b/;
+  /^(update outbox set|insert into dead_letters|delete from (dead_letters|turn_keys|variable_values) where ctid|select count\(\*\)[^,]*::int as waiting)\b/;
 
 /**
  * Whether the SQL of the sources was judged: what touches a table of tenants was run in the proof, or

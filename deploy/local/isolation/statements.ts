@@ -22,6 +22,11 @@ const infrastructure: readonly Infrastructure[] = [
     because: "the stages of ingestion take whatever is due; they join by tenant_id throughout",
   },
   {
+    tables: /^backlog, episodes, summaries, summary_inputs$/,
+    text: /as g \(tenant_id, group_id\) where exists \( select from backlog b join .* where b\.tenant_id = g\.tenant_id/,
+    because: "summarising asks which of the groups that it has taken are due, each with its tenant",
+  },
+  {
     tables: /^entities$/,
     text: /as g \(tenant_id, group_id\) join entities e on e\.tenant_id = g\.tenant_id/,
     because: "extraction asks for the names of many groups at once, each with its tenant",

@@ -52,7 +52,8 @@ export function rest(parts: RestParts): HttpHandler {
     }
     const match = matchOf(table, pathname);
     const route = routeOf(match.found, req);
-    const identity = await parts.authenticate(headersOf(req));
+    const header = headersOf(req);
+    const identity = await parts.authenticate(header);
     const { tenantId } = identity;
     // Before the body, which may be large.
     const place = await parts.admission.enter({ tenantId, signal: currentCall().signal });
@@ -64,7 +65,7 @@ export function rest(parts: RestParts): HttpHandler {
           query: searchParams,
           body,
         });
-        await respond(route, message, req, res);
+        await respond(route, message, header, req, res);
       });
     } finally {
       place.leave();
@@ -74,6 +75,7 @@ export function rest(parts: RestParts): HttpHandler {
   async function respond(
     { method }: RestRoute,
     message: Message,
+    header: Headers,
     req: IncomingMessage,
     res: ServerResponse,
   ): Promise<void> {
@@ -84,7 +86,7 @@ export function rest(parts: RestParts): HttpHandler {
       requestMethod: "POST",
       url: req.url ?? "",
       signal: currentCall().signal ?? neverAborted,
-      header: headersOf(req),
+      header,
       contextValues: createContextValues(),
     };
     if (isUnary(method)) {

@@ -13,6 +13,12 @@ export interface Answered {
   readonly text: string;
 }
 
+export interface Extras {
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Rejects when the whole answer is not there after so long; undefined waits for ever. */
+  readonly timeoutMs?: number;
+}
+
 /** node:http rather than fetch: the client shares the machine with what it measures. */
 export function send(
   agent: Agent,
@@ -20,6 +26,7 @@ export function send(
   method: "GET" | "POST",
   path: string,
   body?: object,
+  { headers = {}, timeoutMs }: Extras = {},
 ): Promise<Answered> {
   const text = body === undefined ? "" : JSON.stringify(body);
   return new Promise((resolve, reject) => {
@@ -27,11 +34,15 @@ export function send(
       agent,
       method,
       headers: {
+        ...headers,
         authorization: `Bearer ${token}`,
         "content-type": "application/json",
         "content-length": Buffer.byteLength(text),
       },
     });
+    const late = () => req.destroy(new Error(`no whole answer after ${timeoutMs} ms`));
+    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+    req.on("close", () => clearTimeout(timer));
     req.on("error", reject).on("response", (res) => {
       let answer = "";
       res.setEncoding("utf8").on("data", (chunk: string) => (answer += chunk));
