@@ -280,9 +280,10 @@ describe("a turn explained with what was believed then", { timeout: 90_000 }, ()
     const asked = await say("Where do I live?", { sessionId });
     await explained(asked.turnId);
     const scope = { case: "customerId", value: customerId } as const;
-    const { certificateId } = await call(MemoryService).erase({ scope });
+    const begun = await call(MemoryService).erase({ scope });
+    const erasureId = begun.erasure?.id ?? "";
     const finished = async () =>
-      (await call(MemoryService).getErasure({ erasureId: certificateId })).erasure?.finishedAt;
+      (await call(MemoryService).getErasure({ erasureId })).erasure?.finishedAt;
     await expect.poll(finished, patience).toBeDefined();
     const { record, beliefs } = await call(AlignmentService).explain({ turnId: asked.turnId });
     expect(record).toMatchObject({ personalErased: true, replyText: "" });
