@@ -7,7 +7,7 @@ import { messageOf, newEvent, parseSubject, subjectOf, topic } from "./event.ts"
 import { turnCommittedTopic, turnToldTopic } from "./topics.ts";
 
 describe("an event", () => {
-  const renamed = topic("thing.renamed", StringValueSchema);
+  const renamed = topic("thing.renamed", StringValueSchema, "value");
 
   it("carries its topic's message", () => {
     const event = newEvent(renamed, "acme", { value: "new" }, new Date(0));
@@ -34,7 +34,7 @@ describe("an event", () => {
 
   it("names topics by two words", () => {
     for (const name of ["turn", "turn.committed.v1", "Turn.committed", "turn.*", ""])
-      expect(() => topic(name, StringValueSchema)).toThrow("is not a topic");
+      expect(() => topic(name, StringValueSchema, "value")).toThrow("is not a topic");
   });
 });
 

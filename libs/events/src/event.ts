@@ -1,11 +1,13 @@
 import {
   type DescMessage,
   fromBinary,
+  isFieldSet,
   type MessageInitShape,
   type MessageShape,
   create,
   toBinary,
 } from "@bufbuild/protobuf";
+import { checkedMessage, withChecksum } from "@soldier/kernel/checksum";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import { traceparentOfNow } from "./tracing.ts";
@@ -25,15 +27,28 @@ export interface Event {
 }
 
 /** A topic's name and the message that it carries. */
-export interface Topic<M extends DescMessage> {
+export interface Topic<M extends DescMessage, C extends FieldOf<M> = FieldOf<M>> {
   readonly name: string;
   readonly schema: M;
+  /** The field without which such a message says nothing. */
+  readonly core: C;
 }
 
+type FieldOf<M extends DescMessage> = keyof MessageShape<M> & string;
+
+/** A topic's message, of which one field is known to be there. */
+export type Told<M extends DescMessage, C extends FieldOf<M>> = MessageShape<M> & {
+  readonly [F in C]-?: NonNullable<MessageShape<M>[F]>;
+};
+
 /** Names a topic: two lower-case words, a dot between. */
-export function topic<M extends DescMessage>(name: string, schema: M): Topic<M> {
+export function topic<M extends DescMessage, C extends FieldOf<M>>(
+  name: string,
+  schema: M,
+  core: C,
+): Topic<M, C> {
   domainOf(name);
-  return { name, schema };
+  return { name, schema, core };
 }
 
 /** A new event on the topic, now part of the running trace, with a fresh id. */
@@ -48,16 +63,19 @@ export function newEvent<M extends DescMessage>(
     id: newId(),
     topic: about.name,
     tenantId,
-    payload: toBinary(about.schema, create(about.schema, message)),
+    payload: withChecksum(toBinary(about.schema, create(about.schema, message))),
     ...(traceparent && { traceparent }),
     occurredAt,
   };
 }
 
-/** The message in an event. Throws the Fault "invalid" for bytes that are not such a message. */
-export function messageOf<M extends DescMessage>(about: Topic<M>, event: Event): MessageShape<M> {
+/** The message in an event. Throws the Fault "invalid" for bytes that are not such a message, or not all of it. */
+export function messageOf<M extends DescMessage, C extends FieldOf<M>>(
+  about: Topic<M, C>,
+  event: Event,
+): Told<M, C> {
   try {
-    return fromBinary(about.schema, event.payload);
+    return wholeMessage(about, event);
   } catch (error) {
     const text = `event ${event.id} on ${event.topic} is no ${about.schema.typeName}`;
     throw new Fault("invalid", text, { cause: error, reason: "EVENT_MALFORMED" });
@@ -65,15 +83,25 @@ export function messageOf<M extends DescMessage>(about: Topic<M>, event: Event):
 }
 
 /** The same, and undefined for bytes that are not such a message. */
-export function readableOf<M extends DescMessage>(
-  about: Topic<M>,
+export function readableOf<M extends DescMessage, C extends FieldOf<M>>(
+  about: Topic<M, C>,
   event: Event,
-): MessageShape<M> | undefined {
+): Told<M, C> | undefined {
   try {
-    return fromBinary(about.schema, event.payload);
+    return wholeMessage(about, event);
   } catch {
     return undefined; // it is no message: see above
   }
+}
+
+function wholeMessage<M extends DescMessage, C extends FieldOf<M>>(
+  { schema, core }: Topic<M, C>,
+  { payload }: Event,
+): Told<M, C> {
+  const message = fromBinary(schema, checkedMessage(payload));
+  const field = schema.fields.find(({ localName }) => localName === core);
+  if (field && !isFieldSet(message, field)) throw new Error(`it has no ${field.name}`);
+  return message as Told<M, C>; // as was just seen
 }
 
 /** "turn" of "turn.committed": one stream holds one domain. */

@@ -1,4 +1,5 @@
-import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { checkedMessage, withChecksum } from "@soldier/kernel/checksum";
 import { Fault } from "@soldier/kernel/fault";
 
 /** Where a message is kept. */
@@ -7,6 +8,14 @@ export interface Kept {
   readonly table: string;
   /** What tells its row from others: the id of it, or of what it belongs to. */
   readonly id: string;
+}
+
+/** The message as it is kept in a row, so that one that was cut off or changed is none any more. */
+export function messageToKeep<M extends DescMessage>(
+  schema: M,
+  message: MessageShape<M>,
+): Uint8Array {
+  return withChecksum(toBinary(schema, message));
 }
 
 /**
@@ -19,7 +28,7 @@ export function storedMessage<M extends DescMessage>(
   kept: Kept,
 ): MessageShape<M> {
   try {
-    return fromBinary(schema, bytes);
+    return fromBinary(schema, checkedMessage(bytes));
   } catch (error) {
     throw rowDamaged(kept, `is no ${schema.typeName}`, error);
   }

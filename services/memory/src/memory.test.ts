@@ -1,9 +1,9 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { testIdentity } from "@soldier/chassis/testing";
 import type { EventBus } from "@soldier/events/bus";
-import { type Event, newEvent, topic } from "@soldier/events/event";
+import { type Event, newEvent } from "@soldier/events/event";
+import { turnCommittedTopic } from "@soldier/events/topics";
 import { newId } from "@soldier/kernel/ids";
-import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import { EpisodeRole } from "@soldier/proto/memory/v1/memory";
 import { MemoryService } from "@soldier/proto/memory/v1/memory_service";
 import { describeOn, testDatabase, testNats } from "@soldier/storage/testing";
@@ -22,8 +22,6 @@ describeOn("memory, following turns over JetStream,", testNats(), (broker) => {
   followsTurns({ database, broker });
 });
 
-const turnCommitted = topic("turn.committed", TurnCommittedSchema);
-
 function turnEvent(tenantId: string, customerId: string, number: number): Event {
   const at = new Date(Date.UTC(2026, 2, 1, 10, number));
   const turn = {
@@ -35,7 +33,7 @@ function turnEvent(tenantId: string, customerId: string, number: number): Event 
     receivedAt: timestampFromDate(at),
     committedAt: timestampFromDate(new Date(at.getTime() + 900)),
   };
-  return newEvent(turnCommitted, tenantId, { tenantId, customerId, turn }, at);
+  return newEvent(turnCommittedTopic, tenantId, { tenantId, customerId, turn }, at);
 }
 
 function followsTurns(options: MemoryOptions): void {

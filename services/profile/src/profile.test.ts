@@ -1,12 +1,11 @@
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { timestampFromDate, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { testIdentity } from "@soldier/chassis/testing";
-import { type Event, newEvent, topic } from "@soldier/events/event";
-import { configPublishedTopic } from "@soldier/events/topics";
+import { type Event, newEvent } from "@soldier/events/event";
+import { configPublishedTopic, turnCommittedTopic } from "@soldier/events/topics";
 import { newId } from "@soldier/kernel/ids";
 import { Channel } from "@soldier/proto/common/v1/resource";
 import { FieldType } from "@soldier/proto/config/v1/tool";
-import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import { FieldSource } from "@soldier/proto/profile/v1/profile";
 import { ProfileService } from "@soldier/proto/profile/v1/profile_service";
 import { describeOn, testDatabase, testNats } from "@soldier/storage/testing";
@@ -26,8 +25,6 @@ describeOn("profile, following turns over JetStream,", testNats(), (broker) => {
   followsTurns({ database, broker });
 });
 
-const turnCommitted = topic("turn.committed", TurnCommittedSchema);
-
 interface Found {
   readonly name: string;
   readonly value: JsonValue;
@@ -44,7 +41,7 @@ function turnEvent(tenantId: string, customerId: string, found: readonly Found[]
   }));
   const turn = { id: newId(), sessionId: "s1", number: 1, committedAt: timestampFromDate(at) };
   const message = { tenantId, customerId, turn, extractedFields };
-  return newEvent(turnCommitted, tenantId, message, at);
+  return newEvent(turnCommittedTopic, tenantId, message, at);
 }
 
 function followsTurns(options: ProfileOptions): void {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Bundle, BundleSchema } from "@soldier/proto/config/v1/bundle";
+import { checkedMessage } from "@soldier/kernel/checksum";
 import { BundleHeadSchema } from "@soldier/proto/config/v1/config_service";
 import type { VariableValue } from "@soldier/proto/config/v1/template";
 import { type RedisCache, sealed, unsealed } from "@soldier/storage/redis-cache";
@@ -122,7 +123,7 @@ export function redisSpares(cache: RedisCache, options: RedisSparesOptions): Bun
           await cache.ask((redis) => redis.unlink(...pieces));
           throw new Error("other bytes than were written");
         }
-        const bundle = fromBinary(BundleSchema, bytes);
+        const bundle = fromBinary(BundleSchema, checkedMessage(bytes));
         cache.note("hit");
         return { bundle, variableValues, sizeBytes: size };
       } catch {

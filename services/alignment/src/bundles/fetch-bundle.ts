@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
+import { checkedMessage } from "@soldier/kernel/checksum";
 import { Fault } from "@soldier/kernel/fault";
 import { type Bundle, BundleSchema } from "@soldier/proto/config/v1/bundle";
 import type {
@@ -93,7 +94,7 @@ async function assembled(
 
 function bundleFrom(bytes: Uint8Array, { agentId = "" }: Wish): Bundle {
   try {
-    return fromBinary(BundleSchema, bytes);
+    return fromBinary(BundleSchema, checkedMessage(bytes));
   } catch (error) {
     throw new Fault(
       "data-loss",

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { checkedMessage } from "@soldier/kernel/checksum";
 import {
   ReplyRecordSchema,
   type TurnRecord,
@@ -37,5 +38,5 @@ export function parted(record: TurnRecord): Parted {
  * merge, and no field is in both but the reply, whose parts don't overlap.
  */
 export function joined(rest: Uint8Array, personal: Uint8Array): TurnRecord {
-  return fromBinary(TurnRecordSchema, Buffer.concat([rest, personal]));
+  return fromBinary(TurnRecordSchema, Buffer.concat([checkedMessage(rest), personal]));
 }

@@ -7,9 +7,10 @@ import type { TurnCommitted } from "@soldier/proto/events/v1/events";
  * The record of a committed turn. What the session service has stored says whose turn it was; how
  * it came about is as its maker told it, or unknown when it told nothing.
  */
-export function recordOf(committed: TurnCommitted): TurnRecord | undefined {
+export function recordOf(
+  committed: TurnCommitted & { readonly turn: NonNullable<TurnCommitted["turn"]> },
+): TurnRecord {
   const { tenantId, agentId, customerId, turn, record } = committed;
-  if (!turn) return undefined;
   const told = record ?? create(TurnRecordSchema);
   const received = told.receivedAt ?? turn.receivedAt;
   return {

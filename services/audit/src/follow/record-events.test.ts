@@ -1,8 +1,8 @@
 import { inboxMigrations } from "@soldier/events/inbox";
-import { type Event, newEvent, topic } from "@soldier/events/event";
+import { type Event, newEvent } from "@soldier/events/event";
+import { auditRecordedTopic, turnCommittedTopic } from "@soldier/events/topics";
 import { systemClock } from "@soldier/kernel/clock";
 import { newId } from "@soldier/kernel/ids";
-import { AuditRecordedSchema, TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import { describeOn, type TestPostgres, testPostgres } from "@soldier/storage/testing";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { AuditStore } from "../store/audit-store.ts";
@@ -11,8 +11,6 @@ import { postgresAuditStore } from "../store/postgres.ts";
 import { recordEvents } from "./record-events.ts";
 
 const migrations = [new URL("../../migrations/", import.meta.url), inboxMigrations];
-const turnCommitted = topic("turn.committed", TurnCommittedSchema);
-const auditRecorded = topic("audit.event", AuditRecordedSchema);
 const noon = new Date("2026-11-20T12:00:00Z");
 
 describeOn("recording events", testPostgres(migrations), (backend) => {
@@ -34,7 +32,7 @@ describeOn("recording events", testPostgres(migrations), (backend) => {
     const tenantId = newId();
     const turnId = newId();
     const committed = { tenantId, turn: { id: turnId, sessionId: "s-1", number: 1 } };
-    const event = newEvent(turnCommitted, tenantId, committed, noon);
+    const event = newEvent(turnCommittedTopic, tenantId, committed, noon);
     await Promise.all([deliver(event), deliver(event)]);
     await deliver(event);
     const filter = { sessionId: "s-1", agentId: "", customerId: "" };
@@ -45,18 +43,18 @@ describeOn("recording events", testPostgres(migrations), (backend) => {
   it("takes the time of the event when nobody knows when the message came", async () => {
     const tenantId = newId();
     const committed = { turn: { id: newId(), sessionId: "s-2" } };
-    await deliver(newEvent(turnCommitted, tenantId, committed, noon));
+    await deliver(newEvent(turnCommittedTopic, tenantId, committed, noon));
     const filter = { sessionId: "s-2", agentId: "", customerId: "" };
     const [record] = await store.turnRecords(tenantId, filter, { rowsMax: 9 });
     expect(record?.place.at).toEqual(noon);
   });
 
   it("rejects what it cannot read, so that the bus gives it up in the end", async () => {
-    const whole = newEvent(turnCommitted, newId(), {}, noon);
+    const whole = newEvent(turnCommittedTopic, newId(), {}, noon);
     for (const event of [
       { ...whole, payload: Uint8Array.of(255) },
       whole,
-      newEvent(auditRecorded, newId(), {}, noon),
+      newEvent(auditRecordedTopic, newId(), {}, noon),
     ])
       await expect(deliver(event)).rejects.toMatchObject({ reason: "EVENT_MALFORMED" });
   });

@@ -4,17 +4,14 @@ import type { Identity } from "@soldier/chassis/identity";
 import { runForTest, testIdentity, type TestMesh } from "@soldier/chassis/testing";
 import type { EventBus } from "@soldier/events/bus";
 import { openBus } from "@soldier/events/open-bus";
-import { newEvent, topic } from "@soldier/events/event";
+import { newEvent } from "@soldier/events/event";
+import { auditRecordedTopic, turnCommittedTopic } from "@soldier/events/topics";
 import { testEvents } from "@soldier/events/testing";
 import { Fault } from "@soldier/kernel/fault";
 import { newId } from "@soldier/kernel/ids";
 import { AuditService } from "@soldier/proto/audit/v1/audit_service";
 import { TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
-import {
-  AuditRecordedSchema,
-  type TurnCommitted,
-  TurnCommittedSchema,
-} from "@soldier/proto/events/v1/events";
+import { type TurnCommitted, TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import { describeOn, testDatabase } from "@soldier/storage/testing";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { audit } from "../service.ts";
@@ -23,8 +20,6 @@ type Told = Partial<Pick<TurnCommitted, "customerId" | "record">>;
 
 const noon = new Date("2026-11-20T12:00:00Z");
 const minute = (n: number) => new Date(noon.getTime() + n * 60_000);
-const turnCommitted = topic("turn.committed", TurnCommittedSchema);
-const auditRecorded = topic("audit.event", AuditRecordedSchema);
 
 describeOn("the audit service", testDatabase(), (backend) => {
   const opened = new AsyncDisposableStack();
@@ -61,7 +56,7 @@ describeOn("the audit service", testDatabase(), (backend) => {
       },
       ...over,
     });
-    const event = newEvent(turnCommitted, tenantId, committed, at);
+    const event = newEvent(turnCommittedTopic, tenantId, committed, at);
     await bus.publish(event);
     return { turnId, event };
   }
@@ -200,7 +195,7 @@ describeOn("the audit service", testDatabase(), (backend) => {
       occurredAt: timestampFromDate(noon),
       details: { version: 3 },
     };
-    await bus.publish(newEvent(auditRecorded, identity.tenantId, { event }, noon));
+    await bus.publish(newEvent(auditRecordedTopic, identity.tenantId, { event }, noon));
     const { events } = await as(identity).listAuditEvents({ resourceKind: "agent" });
     expect(events).toMatchObject([{ ...event, tenantId: identity.tenantId }]);
     expect(events[0]?.recordedAt).toBeDefined();

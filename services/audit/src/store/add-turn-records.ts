@@ -1,7 +1,7 @@
-import { toBinary } from "@bufbuild/protobuf";
 import type { Event } from "@soldier/events/event";
 import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import { sealed } from "@soldier/kernel/seal";
+import { messageToKeep } from "@soldier/storage/stored-message";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql } from "postgres";
 import { parted } from "../domain/personal.ts";
@@ -41,7 +41,7 @@ export async function addTurnRecords(
     const key = await keys.forWriting(tenantId, customerId);
     // Of a customer who was forgotten nothing personal is kept: that stays empty.
     const box = key ? sealed(key, personal, `${tenantId} ${turnId}`) : Buffer.alloc(0);
-    const plainAt = placed(toBinary(TurnRecordSchema, rest));
+    const plainAt = placed(messageToKeep(TurnRecordSchema, rest));
     const boxAt = placed(box);
     rows.push({
       event_id: event.id,

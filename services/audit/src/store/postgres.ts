@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { eraseLettersOf } from "@soldier/events/dead-letters";
 import { notedOnce } from "@soldier/events/inbox";
@@ -7,7 +7,7 @@ import type { TurnCommitted } from "@soldier/proto/events/v1/events";
 import { AuditEventSchema } from "@soldier/proto/audit/v1/audit_service";
 import { type TurnRecord, TurnRecordSchema } from "@soldier/proto/audit/v1/turn_record";
 import { readEach } from "@soldier/storage/damaged-rows";
-import { rowDamaged, storedMessage } from "@soldier/storage/stored-message";
+import { messageToKeep, rowDamaged, storedMessage } from "@soldier/storage/stored-message";
 import { tenantSql } from "@soldier/storage/tenant";
 import { together } from "@soldier/storage/together";
 import type { Fragment, Sql } from "postgres";
@@ -41,7 +41,7 @@ export function postgresAuditStore(pool: Sql, keys: CustomerKeys): AuditStore {
         occurredAt: timestampFromDate(at),
         recordedAt: timestampFromDate(now),
       };
-      const bytes = toBinary(AuditEventSchema, create(AuditEventSchema, whole));
+      const bytes = messageToKeep(AuditEventSchema, create(AuditEventSchema, whole));
       const noted = await sql`
         with noted as (${notedOnce(sql, consumer, event)}),
         kept as (

@@ -12,7 +12,7 @@ import {
   BundleSchema,
   type PublishStage,
 } from "@soldier/proto/config/v1/bundle";
-import { storedMessage } from "@soldier/storage/stored-message";
+import { messageToKeep, storedMessage } from "@soldier/storage/stored-message";
 import { LRUCache } from "lru-cache";
 import { bundleOf, compiled, type Compiled, draftOf } from "../domain/bundle.ts";
 import { textsOf } from "../domain/matched-texts.ts";
@@ -125,7 +125,7 @@ export function publisher(parts: PublisherParts): Publisher {
         if (now && isCovered(candidate, now, embedder.model))
           return { result: { version: now.version, contentHash: now.contentHash } };
         const version = (now?.version ?? 0n) + 1n;
-        const bundle = toBinary(
+        const bundle = messageToKeep(
           BundleSchema,
           bundleOf(candidate.compiled, { tenantId, version, at }),
         );

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
+import { checkedMessage } from "@soldier/kernel/checksum";
 import { newId } from "@soldier/kernel/ids";
 import { BundleSchema } from "@soldier/proto/config/v1/bundle";
 import type { BundleHead, StreamBundleResponse } from "@soldier/proto/config/v1/config_service";
@@ -32,7 +33,7 @@ describeOn("a bundle as a stream", testDatabase(), (backend) => {
     ]);
     expect(createHash("sha256").update(bytes).digest("hex")).toBe(sha256);
     const { bundle } = await calls.getBundle(a);
-    expect(fromBinary(BundleSchema, bytes)).toEqual(bundle);
+    expect(fromBinary(BundleSchema, checkedMessage(bytes))).toEqual(bundle);
   });
 
   it("is only its head for who knows the version, with the values of now", async () => {

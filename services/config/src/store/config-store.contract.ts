@@ -7,6 +7,7 @@ import { type Agent, AgentSchema } from "@soldier/proto/config/v1/agent";
 import { AgentVersionSchema, BundleSchema } from "@soldier/proto/config/v1/bundle";
 import { RuleSchema } from "@soldier/proto/config/v1/rule";
 import { VariableLevel, VariableValueSchema } from "@soldier/proto/config/v1/template";
+import { messageToKeep } from "@soldier/storage/stored-message";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Placed } from "../domain/difference.ts";
 import type { ConfigStore, Edit } from "./config-store.ts";
@@ -476,7 +477,10 @@ export function configStoreContract(open: () => Promise<StoreUnderTest>): void {
     it("of one owner are limited together, whoever sets them, and what has expired does not count", async () => {
       const { tenantId, agent } = await made();
       const one = value(VariableLevel.CUSTOMER, "x".repeat(50), { key: "c-00" });
-      const limits = { ...given, ownerMaxBytes: 3 * toBinary(VariableValueSchema, one).byteLength };
+      const limits = {
+        ...given,
+        ownerMaxBytes: 3 * messageToKeep(VariableValueSchema, one).byteLength,
+      };
       const set = (key: string, more: object = {}) =>
         store.setValue(tenantId, agent.id, { ...one, key, ...more }, limits);
       const expiresAt = timestampFromDate(new Date(at.getTime() - 1));

@@ -1,9 +1,9 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ResourceMetaSchema } from "@soldier/proto/common/v1/resource";
 import { type Agent, AgentSchema } from "@soldier/proto/config/v1/agent";
 import { type AgentVersion, AgentVersionSchema } from "@soldier/proto/config/v1/bundle";
-import { storedMessage } from "@soldier/storage/stored-message";
+import { messageToKeep, storedMessage } from "@soldier/storage/stored-message";
 import { type Collection, kindOf, type Resource } from "../domain/kinds.ts";
 import type { LiveVersion } from "./config-store.ts";
 
@@ -52,7 +52,7 @@ export function agentFrom(row: AgentRow): Agent {
 }
 
 export function agentBody(agent: Agent): Uint8Array {
-  return toBinary(AgentSchema, {
+  return messageToKeep(AgentSchema, {
     ...agent,
     id: "",
     meta: undefined,
@@ -72,7 +72,7 @@ export function resourceFrom(row: ResourceRow): Resource {
 
 export function resourceBody(collection: Collection, resource: Resource): Uint8Array {
   const body: Resource = { ...resource, id: "", meta: undefined };
-  return toBinary(kindOf(collection).schema, body);
+  return messageToKeep(kindOf(collection).schema, body);
 }
 
 export function versionFrom(row: VersionRow): AgentVersion {

@@ -1,4 +1,3 @@
-import { toBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { addToOutbox } from "@soldier/events/outbox";
 import {
@@ -7,7 +6,7 @@ import {
   VariableValueSchema,
 } from "@soldier/proto/config/v1/template";
 import { readEach } from "@soldier/storage/damaged-rows";
-import { storedMessage } from "@soldier/storage/stored-message";
+import { messageToKeep, storedMessage } from "@soldier/storage/stored-message";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql } from "postgres";
 import type { ConfigStore } from "./config-store.ts";
@@ -31,7 +30,7 @@ export function postgresValues(pool: Sql): Values {
     async setValue(tenantId, agentId, value, { at, ownerMaxBytes, events }) {
       const { variable, level, key, expiresAt } = value;
       const owner = level === VariableLevel.GLOBAL ? tenants : agentId;
-      const body = toBinary(VariableValueSchema, value);
+      const body = messageToKeep(VariableValueSchema, value);
       return await tenantSql(pool, tenantId).begin(async (tx) => {
         if (value.value) {
           // One at a time for each owner, or several could pass the limit together.

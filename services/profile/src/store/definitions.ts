@@ -1,6 +1,6 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type FieldDefinition, FieldDefinitionSchema } from "@soldier/proto/config/v1/tool";
+import { messageToKeep, storedMessage } from "@soldier/storage/stored-message";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Sql } from "postgres";
 
@@ -40,7 +40,7 @@ export function postgresDefinitions(pool: Sql): DefinitionStore {
             values (
               ${tenantId}, ${agentId}, ${definition.name},
               ${definition.retention ? Math.round(durationMs(definition.retention)) : null},
-              ${Buffer.from(toBinary(FieldDefinitionSchema, definition))}
+              ${Buffer.from(messageToKeep(FieldDefinitionSchema, definition))}
             )
             on conflict (tenant_id, name, agent_id) do nothing`;
       });
@@ -49,11 +49,16 @@ export function postgresDefinitions(pool: Sql): DefinitionStore {
     async of(tenantId, names) {
       if (names.length === 0) return [];
       const sql = tenantSql(pool, tenantId);
-      const rows = await sql<{ definition: Uint8Array }[]>`
-        select definition from field_definitions
+      const rows = await sql<{ name: string; definition: Uint8Array }[]>`
+        select name, definition from field_definitions
         where tenant_id = ${tenantId} and name = any(${[...names]})
         order by name, agent_id`;
-      return rows.map(({ definition }) => fromBinary(FieldDefinitionSchema, definition));
+      return rows.map(({ name: id, definition }) =>
+        storedMessage(FieldDefinitionSchema, definition, {
+          table: "profile.field_definitions",
+          id,
+        }),
+      );
     },
   };
 }

@@ -1,5 +1,6 @@
 import { clone, create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate, timestampMs } from "@bufbuild/protobuf/wkt";
+import { withChecksum } from "@soldier/kernel/checksum";
 import { Fault } from "@soldier/kernel/fault";
 import {
   type ScenarioPosition,
@@ -42,7 +43,7 @@ export function trimmed(state: SessionState): SessionState {
 export function stateBytes(state: SessionState): Uint8Array {
   const bytes = toBinary(SessionStateSchema, state);
   const sizeBytes = bytes.byteLength;
-  if (sizeBytes <= stateBytesMax) return bytes;
+  if (sizeBytes <= stateBytesMax) return withChecksum(bytes);
   const text = `the session's state takes ${sizeBytes} bytes; it may take ${stateBytesMax}`;
   throw new Fault("invalid", text, {
     reason: "STATE_TOO_LARGE",

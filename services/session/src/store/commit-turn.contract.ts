@@ -1,7 +1,8 @@
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import { messageOf, readableOf } from "@soldier/events/event";
+import { turnCommittedTopic } from "@soldier/events/topics";
 import { newId } from "@soldier/kernel/ids";
 import { Channel } from "@soldier/proto/common/v1/resource";
-import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/session";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { SessionStore } from "./session-store.ts";
@@ -38,14 +39,20 @@ export function commitTurnContract(given: () => StoreUnderTest): void {
       const [event, ...more] = await under.told(viewer.tenantId);
       expect(more).toEqual([]);
       expect(event?.topic).toBe("turn.committed");
-      const told = fromBinary(TurnCommittedSchema, event?.payload ?? Uint8Array.of());
-      expect(told).toMatchObject({
+      const { topic = "", payload = Uint8Array.of() } = event ?? {};
+      const { tenantId } = viewer;
+      const whole = { id: newId(), topic, tenantId, payload, occurredAt: commit.now };
+      expect(messageOf(turnCommittedTopic, whole)).toMatchObject({
         tenantId: viewer.tenantId,
         agentId: "desk",
         customerId: "customer-1",
         channel: Channel.WEBCHAT,
         turn: commit.turn,
       });
+      for (let size = 0; size < payload.length; size++) {
+        const cut = { ...whole, payload: payload.subarray(0, size) };
+        expect(readableOf(turnCommittedTopic, cut)).toBeUndefined();
+      }
     });
 
     it("answers as the first time when repeated, also after later turns", async () => {

@@ -32,7 +32,7 @@ interface Written {
 
 /**
  * The session's new version; undefined, and nothing written, when the turn may not be committed.
- * What an event says of the session is appended to its payload by the database: in protobuf, two
+ * What an event says of the session is put before its payload by the database: in protobuf, two
  * encodings one after the other are the encoding of their merge.
  */
 async function write(sql: ISql, tenantId: string, commit: Commit): Promise<Written | undefined> {
@@ -55,7 +55,7 @@ async function write(sql: ISql, tenantId: string, commit: Commit): Promise<Writt
       from moved
     ), told as (
       insert into outbox (id, tenant_id, topic, payload, traceparent, occurred_at)
-      select ${event.id}, ${tenantId}, ${event.topic}, ${event.payload}::bytea || event_head,
+      select ${event.id}, ${tenantId}, ${event.topic}, event_head || ${event.payload}::bytea,
         ${event.traceparent ?? null}, ${event.occurredAt}
       from moved
     ), spent as (

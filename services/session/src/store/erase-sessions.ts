@@ -1,10 +1,8 @@
-import { toBinary } from "@bufbuild/protobuf";
 import { type Event, readableOf } from "@soldier/events/event";
 import { eraseFromOutbox } from "@soldier/events/outbox-rows";
 import { sessionClosedTopic, turnCommittedTopic } from "@soldier/events/topics";
-import { TurnSchema } from "@soldier/proto/session/v1/session";
 import type { ISql, Sql } from "postgres";
-import { turnFrom } from "./rows.ts";
+import { turnBytes, turnFrom } from "./rows.ts";
 import type { SessionErased, SessionErasure } from "./session-store.ts";
 
 /** Leaves a transaction so that nothing of it stays but what was counted. */
@@ -55,7 +53,7 @@ async function eraseText(
     return { counts: {}, sessionIds: [] };
   const left = reply ? { ...turn, replyText: "" } : { ...turn, userText: "" };
   await tx`
-    update turns set turn = ${toBinary(TurnSchema, left)}
+    update turns set turn = ${turnBytes(left)}
     where tenant_id = ${tenantId} and id = ${turnId}`;
   // A cache that holds the session as of before knows by this time that it is another.
   await tx`

@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { newId } from "@soldier/kernel/ids";
 import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
@@ -8,7 +8,9 @@ import {
   SessionStateSchema,
   SessionStatus,
 } from "@soldier/proto/session/v1/session";
+import { messageToKeep } from "@soldier/storage/stored-message";
 import postgres, { type Sql } from "postgres";
+import { stateBytes } from "../domain/session.ts";
 import { leaseFrom } from "./rows.ts";
 import type { Beginning, GivenLease, Opening, Viewer } from "./session-store.ts";
 
@@ -105,9 +107,9 @@ async function insert(
         )
         select
           ${tenantId}, ${session.id}, ${agentId}, ${customerId}, ${channel}, ${session.status},
-          1, 0, ${toBinary(SessionStateSchema, create(SessionStateSchema))},
+          1, 0, ${stateBytes(create(SessionStateSchema))},
           ${sql.json(session.metadata)}, ${subject}, ${turnId},
-          ${toBinary(TurnCommittedSchema, head)}, ${now}, ${now},
+          ${messageToKeep(TurnCommittedSchema, head)}, ${now}, ${now},
           ${turnId}, 1, clock_timestamp() + ${leaseMs} * interval '1 millisecond',
           array[${text}::text]
         from fresh where ${keyText}::text is null or exists (select from claimed)

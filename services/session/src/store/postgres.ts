@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { eraseSessions } from "./erase-sessions.ts";
 import { addToOutbox } from "@soldier/events/outbox";
@@ -6,6 +6,7 @@ import { SessionStateSchema, SessionStatus } from "@soldier/proto/session/v1/ses
 import { readEach } from "@soldier/storage/damaged-rows";
 import { tenantSql } from "@soldier/storage/tenant";
 import type { Fragment, Sql } from "postgres";
+import { stateBytes } from "../domain/session.ts";
 import { abortTurn } from "./abort-turn.ts";
 import { beginTurn } from "./begin-turn.ts";
 import { commitTurn } from "./commit-turn.ts";
@@ -105,7 +106,7 @@ export function postgresSessionStore(pool: Sql): SessionStore {
         await tx`
           update sessions set
             version = ${session.version.toString()}, status = ${session.status},
-            state = ${toBinary(SessionStateSchema, session.state ?? create(SessionStateSchema))},
+            state = ${stateBytes(session.state ?? create(SessionStateSchema))},
             updated_at = ${updatedAt ? timestampDate(updatedAt) : row.updated_at},
             deleted_at = ${deletedAt ? timestampDate(deletedAt) : null}
             ${endsTurn ? tx`, lease_turn_id = null, lease_expires_at = null, lease_texts = '{}'` : tx``}

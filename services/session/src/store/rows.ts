@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type Session,
@@ -8,7 +8,7 @@ import {
   type Turn,
   TurnSchema,
 } from "@soldier/proto/session/v1/session";
-import { storedMessage } from "@soldier/storage/stored-message";
+import { messageToKeep, storedMessage } from "@soldier/storage/stored-message";
 import type { GivenLease, Stored } from "./session-store.ts";
 
 /** A row of sessions. The driver gives bigint as text. */
@@ -92,7 +92,7 @@ export function turnsFrom(bytes: Uint8Array, sessionId: string): readonly Turn[]
 }
 
 export function turnBytes(turn: Turn): Uint8Array {
-  return toBinary(TurnSchema, turn);
+  return messageToKeep(TurnSchema, turn);
 }
 
 export interface LeaseRow {

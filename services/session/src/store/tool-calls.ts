@@ -1,6 +1,6 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { ToolCallOutcome } from "@soldier/proto/audit/v1/turn_record";
+import { messageToKeep, storedMessage } from "@soldier/storage/stored-message";
 import type { ISql, Sql } from "postgres";
 import type {
   Commit,
@@ -13,6 +13,7 @@ import type {
 
 /** Times that another call of the same turn may come in between. */
 const racesMax = 5;
+const table = "session.tool_calls";
 
 interface Row {
   readonly begun: boolean;
@@ -47,7 +48,7 @@ export async function beginToolCall(
       key,
       // Written from this enum: the column holds its number.
       outcome: (row.outcome ?? 0) as ToolCallOutcome,
-      result: row.result ? fromBinary(ValueSchema, row.result) : undefined,
+      result: row.result ? storedMessage(ValueSchema, row.result, { table, id: key }) : undefined,
       reason: row.reason ?? "",
     };
   }
@@ -126,7 +127,7 @@ export async function endToolCall(
     ), ended as (
       update tool_calls set
         ended_at = clock_timestamp(), outcome = ${outcome},
-        result = ${result ? toBinary(ValueSchema, result) : null}, reason = ${reason}
+        result = ${result ? messageToKeep(ValueSchema, result) : null}, reason = ${reason}
       where tenant_id = ${tenantId} and session_id = ${sessionId} and key = ${key}
         and ended_at is null
         and (turn_id = ${turnId} and lease_token = ${token} or exists (select from holder))

@@ -1,9 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import { type Event, newEvent, topic } from "@soldier/events/event";
+import { type Event, newEvent } from "@soldier/events/event";
+import { turnCommittedTopic } from "@soldier/events/topics";
 import { outboxMigrations } from "@soldier/events/outbox";
 import { newId } from "@soldier/kernel/ids";
 import { Channel } from "@soldier/proto/common/v1/resource";
-import { TurnCommittedSchema } from "@soldier/proto/events/v1/events";
 import {
   type Session,
   SessionStateSchema,
@@ -62,8 +62,6 @@ export const anySession: SessionFilter = {
   idleBefore: new Date(0),
 };
 
-const turnCommitted = topic("turn.committed", TurnCommittedSchema);
-
 /** A commit of the turn that was begun. */
 export function commitOf(
   viewer: Viewer,
@@ -93,5 +91,5 @@ export function commitOf(
 }
 
 function turnCommittedEvent({ tenantId }: Viewer, turn: Commit["turn"]): Event {
-  return newEvent(turnCommitted, tenantId, { turn }, noon);
+  return newEvent(turnCommittedTopic, tenantId, { turn }, noon);
 }
