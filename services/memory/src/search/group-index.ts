@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { packedVectorIndex } from "@soldier/retrieval/vectors";
+import { packedVectorIndex, type VectorIndex } from "@soldier/retrieval/vectors";
 import { type Episode, namedSpeaker, searchableText } from "../domain/episode.ts";
 import type { GroupChange, GroupNews, HeldBeside } from "../store/episode-store.ts";
 import { tellsTime } from "./asked-times.ts";
@@ -41,6 +41,14 @@ export interface GroupIndex extends Required<HeldBeside> {
 const stretch = 128;
 /** An episode's object, ids and dates, without its text. */
 const episodeBytes = 700;
+/** Vectors lie in blocks of so many rows: all of one size, they leave no gaps behind in the process's memory. */
+const blockRows = 32;
+
+interface Block {
+  /** One for each place, zeros until it is embedded. */
+  readonly rows: Float32Array;
+  readonly index: VectorIndex;
+}
 
 export function groupIndex(groupId: string, dimensions: number): GroupIndex {
   const episodes: Episode[] = [];
@@ -55,7 +63,7 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
   const asks: boolean[] = [];
   const timeTold: boolean[] = [];
   const words = lexicon();
-  let vectors = new Float32Array(0); // one row per place, zeros until it is embedded
+  const blocks: Block[] = [];
   const embedded: boolean[] = [];
   let revision = 0;
   let [hasFacts, hasSummaries] = [false, false];
@@ -64,6 +72,10 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
   function addEpisode(episode: Episode): void {
     const place = episodes.push(episode) - 1;
     places.set(episode.id, place);
+    if (place % blockRows === 0) {
+      const rows = new Float32Array(blockRows * dimensions);
+      blocks.push({ rows, index: packedVectorIndex(rows, dimensions) });
+    }
     embedded.push(false);
     words.add(lexicalWords(searchableText(episode)));
     occurredMs.push(episode.occurredAt.getTime());
@@ -72,14 +84,6 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
     timeTold.push(tellsTime(episode.text));
     sessionOf.push(addToSession(episode.sessionId, place));
     textBytes += 2 * episode.text.length;
-  }
-
-  /** For so many vectors in all. */
-  function makeRoom(count: number): void {
-    if (count * dimensions <= vectors.length) return;
-    const grown = new Float32Array(Math.max(16, Math.ceil(count * 1.25)) * dimensions);
-    grown.set(vectors);
-    vectors = grown;
   }
 
   function speakerNumber(name: string): number {
@@ -109,7 +113,7 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
   function addVector(episodeId: string, vector: Float32Array): void {
     const place = places.get(episodeId);
     if (place === undefined || vector.length !== dimensions) return;
-    vectors.set(vector, place * dimensions);
+    blocks[Math.floor(place / blockRows)]?.rows.set(vector, (place % blockRows) * dimensions);
     embedded[place] = true;
   }
 
@@ -141,12 +145,10 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
       return hasSummaries;
     },
     get sizeBytes() {
-      return (
-        vectors.byteLength + words.sizeBytes + textBytes + episodes.length * episodeBytes + 1_000
-      );
+      const vectorBytes = blocks.length * blockRows * dimensions * Float32Array.BYTES_PER_ELEMENT;
+      return vectorBytes + words.sizeBytes + textBytes + episodes.length * episodeBytes + 1_000;
     },
     async extend({ changes, revision: upTo, ...beside }) {
-      makeRoom(episodes.length + changes.filter(({ kind }) => kind === "episode").length);
       for (let start = 0; start < changes.length; start += stretch) {
         if (start > 0) await setImmediate();
         for (const change of changes.slice(start, start + stretch)) apply(change);
@@ -157,8 +159,10 @@ export function groupIndex(groupId: string, dimensions: number): GroupIndex {
     },
     hasVector: (place) => embedded[place] ?? false,
     similarities(query) {
-      const rows = vectors.subarray(0, episodes.length * dimensions);
-      return packedVectorIndex(rows, dimensions).similarities(query);
+      const all = new Float32Array(blocks.length * blockRows);
+      for (const [at, { index }] of blocks.entries())
+        all.set(index.similarities(query), at * blockRows);
+      return all.subarray(0, episodes.length);
     },
   };
 }
