@@ -102,8 +102,10 @@ describe("damage in what is stored", () => {
 
   it("of a session's state is told by the session's name", async () => {
     const { sessionId } = await say("hello");
-    await sql`update session.sessions set state = decode('0aff', 'hex') where id = ${sessionId}`;
-    await expectDamage(await say("thanks!", { sessionId }), "session.sessions", sessionId);
+    for (const state of ["", "0aff"]) {
+      await sql`update session.sessions set state = decode(${state}, 'hex') where id = ${sessionId}`;
+      await expectDamage(await say("thanks!", { sessionId }), "session.sessions", sessionId);
+    }
     await expectDamage(await get(`/v1/sessions/${sessionId}`), "session.sessions", sessionId);
     const others = await expectLeftOut("/v1/sessions", "sessions", "session.sessions", sessionId);
     expect(others?.length).toBeGreaterThan(0);

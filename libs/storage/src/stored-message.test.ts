@@ -14,7 +14,7 @@ describe("a message in a row", () => {
 
   it("is refused by its row's name wherever it was cut, also between two fields", () => {
     const whole = messageToKeep(ApiSchema, api);
-    for (let size = 1; size < whole.length; size++)
+    for (let size = 0; size < whole.length; size++)
       expect(() => read(whole.subarray(0, size))).toThrow("what is stored in notes.apis for a-1");
   });
 

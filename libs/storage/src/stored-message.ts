@@ -28,6 +28,8 @@ export function storedMessage<M extends DescMessage>(
   kept: Kept,
 ): MessageShape<M> {
   try {
+    // Kept messages have their checksum; those of an earlier release, which have none, say something.
+    if (bytes.byteLength === 0) throw new Error("nothing is left of it");
     return fromBinary(schema, checkedMessage(bytes));
   } catch (error) {
     throw rowDamaged(kept, `is no ${schema.typeName}`, error);

@@ -89,7 +89,8 @@ async function beginIn(
   const row = await decide(sql, viewer, sessionId, beginning);
   if (!row) return { kind: "absent" };
   const { kept } = beginning;
-  const stored = storedFrom(row, row.state === null ? kept?.state : stateFrom(row.state, row.id));
+  const { state } = row;
+  const stored = storedFrom(row, state === null ? kept?.state : stateFrom({ ...row, state }));
   const remainingMs = Math.max(0, row.held_ms ?? 0);
   switch (row.decision) {
     case "raced":

@@ -75,7 +75,7 @@ async function writeAndClose(
   if (!written) return undefined;
   const [row] = await tx<SessionRow[]>`
     select * from sessions where tenant_id = ${tenantId} and id = ${commit.lease.sessionId}`;
-  if (row) await addToOutbox(tx, commit.closing(sessionFrom(row, stateFrom(row.state, row.id))));
+  if (row) await addToOutbox(tx, commit.closing(sessionFrom(row, stateFrom(row))));
   return written;
 }
 

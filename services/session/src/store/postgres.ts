@@ -54,7 +54,7 @@ export function postgresSessionStore(pool: Sql): SessionStore {
         select *, ${leased} as leased from sessions
         where tenant_id = ${tenantId} and id = ${sessionId} and deleted_at is null
           and (opened_by = ${subject} or ${seesAll}::boolean)`;
-      return row && storedFrom(row, stateFrom(row.state, row.id));
+      return row && storedFrom(row, stateFrom(row));
     },
 
     async list({ tenantId, subject, seesAll }, filter, { rowsMax, before, onDamaged }) {
@@ -68,7 +68,7 @@ export function postgresSessionStore(pool: Sql): SessionStore {
           ${before ? sql`and id < ${before}` : sql``}
           ${inStatus(sql, leased, filter)}
         order by id desc limit ${rowsMax}`;
-      const read = (row: FoundRow) => storedFrom(row, stateFrom(row.state, row.id));
+      const read = (row: FoundRow) => storedFrom(row, stateFrom(row));
       return readEach(rows, read, ({ id }) => id, onDamaged);
     },
 
@@ -99,8 +99,8 @@ export function postgresSessionStore(pool: Sql): SessionStore {
             and (opened_by = ${subject} or ${seesAll}::boolean)
           for update`;
         if (!row) return undefined;
-        const change = move(sessionFrom(row, stateFrom(row.state, row.id)));
-        if (!change) return storedFrom(row, stateFrom(row.state, row.id));
+        const change = move(sessionFrom(row, stateFrom(row)));
+        if (!change) return storedFrom(row, stateFrom(row));
         const { session, endsTurn, events } = change;
         const { updatedAt, deletedAt } = session.meta ?? {};
         await tx`

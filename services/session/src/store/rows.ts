@@ -38,8 +38,14 @@ export function storedFrom(
   return { session: sessionFrom(row, state), leased: row.leased };
 }
 
-export function stateFrom(bytes: Uint8Array, sessionId: string): SessionState {
-  return storedMessage(SessionStateSchema, bytes, { table: "session.sessions", id: sessionId });
+export function stateFrom({
+  id,
+  state,
+  turn_count,
+}: Pick<SessionRow, "id" | "state" | "turn_count">): SessionState {
+  // An earlier release kept nothing of a session without a turn.
+  if (turn_count === 0 && state.byteLength === 0) return create(SessionStateSchema);
+  return storedMessage(SessionStateSchema, state, { table: "session.sessions", id });
 }
 
 export function sessionFrom(

@@ -1,5 +1,8 @@
+import { create } from "@bufbuild/protobuf";
+import { SessionStateSchema } from "@soldier/proto/session/v1/session";
 import { openPostgres } from "@soldier/storage/postgres";
 import type { TestPostgres } from "@soldier/storage/testing";
+import { stateBytes } from "../../domain/session.ts";
 import { postgresSessionStore } from "../postgres.ts";
 import type { StoreUnderTest } from "./bench.ts";
 import type { SessionStore } from "../session-store.ts";
@@ -35,7 +38,8 @@ export async function postgresUnderTest(
         where tenant_id = ${tenantId} and id = ${sessionId} and lease_turn_id is not null`;
     },
     async emptied(tenantId) {
-      await owner`update sessions set state = '' where tenant_id = ${tenantId}`;
+      const nothing = stateBytes(create(SessionStateSchema));
+      await owner`update sessions set state = ${nothing} where tenant_id = ${tenantId}`;
       await owner`delete from turns where tenant_id = ${tenantId}`;
     },
     async usedBefore(tenantId, days) {
