@@ -54,6 +54,14 @@ describe("a number where a mistake can't be mended", () => {
     }
     expect(grounded("double it: 70", 140, number)).toBe(true);
   });
+  it("is none of the figures of an id", () => {
+    for (const id of ["01a200f0-6903-7541-a068-a8bfac8be556", "cus_9s6XKzkN200a7", "01J9ZK200M4Q"])
+      for (const value of [200, 6903, 9, 400]) {
+        expect(grounded(`["${id}"]`, value, number), `${value} of ${id}`).toBe(false);
+      }
+    for (const said of ["200EUR", "EUR200", "order L-200", "sku12345678, 200 of it"])
+      expect(grounded(said, 200, number), said).toBe(true);
+  });
   it("is not guessed", () => {
     expect(grounded("send some money", 100, number)).toBe(false);
     expect(isGrounded("n", 100, number, groundsOf(["some"]), false)).toBe(true);

@@ -100,8 +100,20 @@ const numberWords: Readonly<Record<string, number>> = Object.fromEntries([
   }),
 ]);
 
+/** Digits of an id are no number that anybody said: nearly any small one is among them. */
+function withoutIds(text: string): string {
+  return text
+    .replaceAll(/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/gi, " ")
+    .replaceAll(/[a-z0-9]{8,}/gi, (word) =>
+      word.split(/(?<=\d)(?=\D)|(?<=\D)(?=\d)/).length >= idPartsMin ? " " : word,
+    );
+}
+
+/** Of letters and digits by turns: "sku12345" is of two, "200EUR" as well, "9s6XKzkN1" of four. */
+const idPartsMin = 4;
+
 function numbersIn(text: string): readonly number[] {
-  const written = text.matchAll(/\d[\d.,]*(?<unit>\s?%|[km]\b)?/gi);
+  const written = withoutIds(text).matchAll(/\d[\d.,]*(?<unit>\s?%|[km]\b)?/gi);
   return [
     ...[...written].flatMap(({ 0: match, groups }) => {
       const digits = match.replace(/\D+$/, "");

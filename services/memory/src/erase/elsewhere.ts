@@ -201,10 +201,10 @@ function readable(event: Event) {
   try {
     if (event.topic === turnCommittedTopic.name) {
       const { turn, customerId } = messageOf(turnCommittedTopic, event);
-      return { sessionId: turn?.sessionId ?? "", turnId: turn?.id ?? "", customerId };
+      return { sessionId: turn.sessionId, turnId: turn.id, customerId };
     }
     const { session } = messageOf(sessionClosedTopic, event);
-    return { sessionId: session?.id ?? "", turnId: "", customerId: session?.customerId ?? "" };
+    return { sessionId: session.id, turnId: "", customerId: session.customerId };
   } catch {
     return undefined; // no such message: see isOf
   }

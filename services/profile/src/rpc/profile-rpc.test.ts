@@ -328,7 +328,7 @@ describe("MergeProfiles and UnmergeProfiles", () => {
     const mine = () =>
       audited
         .filter(({ tenantId }) => tenantId === identity.tenantId)
-        .map((one) => messageOf(auditRecordedTopic, one).event?.action);
+        .map((one) => messageOf(auditRecordedTopic, one).event.action);
     await vi.waitFor(() => expect(mine()).toEqual(["profile.merged", "profile.unmerged"]));
   });
   it("refuse a customer with itself, one that is not there, and a merge that never was", async () => {

@@ -101,9 +101,9 @@ function isOf({ scope, until }: SessionErasure, event: Event): boolean {
     const committed = readableOf(turnCommittedTopic, event);
     if (!committed) return true; // it may be theirs, and nobody can do anything with it
     const { turn, customerId } = committed;
-    if (scope.kind === "text") return turn?.id === scope.turnId;
+    if (scope.kind === "text") return turn.id === scope.turnId;
     return scope.kind === "session"
-      ? turn?.sessionId === scope.sessionId
+      ? turn.sessionId === scope.sessionId
       : customerId === scope.customerId;
   }
   const closed = readableOf(sessionClosedTopic, event);
@@ -111,6 +111,6 @@ function isOf({ scope, until }: SessionErasure, event: Event): boolean {
   const { session } = closed;
   if (scope.kind === "text") return false;
   return scope.kind === "session"
-    ? session?.id === scope.sessionId
-    : session?.customerId === scope.customerId;
+    ? session.id === scope.sessionId
+    : session.customerId === scope.customerId;
 }
