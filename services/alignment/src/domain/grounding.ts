@@ -109,7 +109,7 @@ function withoutIds(text: string): string {
     );
 }
 
-/** Of letters and digits by turns: "sku12345" is of two, "200EUR" as well, "9s6XKzkN1" of four. */
+/** Of letters and digits by turns: "sku12345" is of two, "200EUR" as well, "9s6XKzkN1" of five. */
 const idPartsMin = 4;
 
 function numbersIn(text: string): readonly number[] {
